@@ -1,0 +1,150 @@
+"""The pictures of a run: learning curves, confusions, reliability, and where the model attends."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import InputError
+from .plotting import BLUE, GREY, ORANGE, canvas, save, shorten, styled
+from .score_figures import classes, confusion, reliability, scatter
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from .data.labels import Labels
+    from .evaluation import Predictions
+
+
+@dataclass(frozen=True)
+class AttentionExample:
+    """One example and the weights with which its first token attends to all of its tokens.
+
+    Attributes:
+        tokens: The example's tokens, padding left out.
+        weights: (layers, heads, tokens), before dropout: ``attention_map(model, inputs, rows=[0])[:, 0, :, 0]``.
+        prediction: What the model says of the example.
+        label: What it is, where that is known.
+    """
+
+    tokens: Sequence[str]
+    weights: np.ndarray
+    prediction: str = ""
+    label: str | None = None
+
+    def __post_init__(self) -> None:
+        weights = np.asarray(self.weights, dtype=float)
+        if weights.ndim != 3 or weights.shape[-1] != len(self.tokens):
+            raise InputError(
+                f"attention weights of shape {weights.shape} do not fit {len(self.tokens)} tokens: "
+                "expected (layers, heads, tokens)"
+            )
+        object.__setattr__(self, "weights", weights)
+
+
+def draw(
+    folder: Path,
+    predictions: "Predictions",
+    labels: "Labels",
+    attention: AttentionExample | None = None,
+    metric: str | None = None,
+) -> list[str]:
+    """Draw what the run folder has data for into ``folder/figures`` and return the files' names.
+
+    Curves come from ``folder/log.jsonl``. Classification gets a confusion matrix (for several labels an example:
+    precision and recall of each label) and a reliability diagram, regression a scatter plot.
+    """
+    from .prediction import class_probabilities
+
+    pictures: dict[str, Figure] = {}
+    log = read_log(folder / "log.jsonl")
+    if any("loss" in row for row in log):
+        pictures["curves.png"] = curves(log, metric)
+    if predictions.labels is not None and len(predictions.labels):
+        truth = np.asarray(predictions.labels)
+        if labels.kind == "regression":
+            pictures["scatter.png"] = scatter(truth.reshape(-1), predictions.logits.reshape(-1))
+        else:
+            probabilities = class_probabilities(predictions.logits, labels.kind)
+            if labels.kind == "single":
+                pictures["confusion.png"] = confusion(truth, probabilities.argmax(-1), labels.names)
+            else:
+                pictures["classes.png"] = classes(truth, probabilities >= 0.5, labels.names)
+            pictures["reliability.png"] = reliability(truth, probabilities)
+    if attention is not None:
+        pictures["attention.png"] = attention_heat(attention)
+    (folder / "figures").mkdir(exist_ok=True)
+    for name, figure in pictures.items():
+        save(figure, folder / "figures" / name)
+    return list(pictures)
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a ``log.jsonl``; an empty list where there is none."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
+
+
+@styled
+def curves(log: list[dict[str, Any]], metric: str | None = None) -> "Figure":
+    """Draw training and validation loss, the validation score that chooses the model, and the learning rate."""
+    validation = [row for row in log if any(key.startswith("validation/") for key in row)]
+    metric = (metric or "loss").lstrip("-")
+    score = f"validation/{metric}"
+    panels = 3 if metric != "loss" and any(score in row for row in validation) else 2
+    figure, axes = canvas(3.9 * panels, 3.3, ncols=panels)
+    step, loss = series(log, "loss")
+    axes[0].plot(step, loss, color=BLUE, alpha=0.25, linewidth=1)
+    axes[0].plot(step, smooth(loss), color=BLUE, label="training, smoothed")
+    if any("validation/loss" in row for row in validation):
+        axes[0].plot(*series(validation, "validation/loss"), "o-", color=ORANGE, markersize=4, label="validation")
+    axes[0].set(title="Loss", ylim=(0, None))
+    axes[0].legend()
+    if panels == 3:
+        step, values = series(validation, score)
+        axes[1].plot(step, values, "o-", color=ORANGE, markersize=4)
+        axes[1].set(title=f"Validation {metric.replace('_', ' ')}")
+    axes[-1].plot(*series(log, "lr"), color=GREY)
+    axes[-1].set(title="Learning rate", ylim=(0, None))
+    axes[-1].ticklabel_format(axis="y", style="sci", scilimits=(-3, 3), useMathText=False)
+    for axis in axes:
+        axis.set_xlabel("step")
+        axis.grid(axis="y")
+    return figure
+
+
+def series(rows: list[dict[str, Any]], key: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return steps and values of the rows that have ``key``."""
+    points = [(row["step"], row[key]) for row in rows if row.get(key) is not None]
+    return np.array([step for step, _ in points]), np.array([value for _, value in points], dtype=float)
+
+
+def smooth(values: np.ndarray, share: float = 0.05) -> np.ndarray:
+    """Return a running mean over ``share`` of the values, centred, shorter at the ends."""
+    half = max(1, int(len(values) * share / 2))
+    return np.array([values[max(0, i - half) : i + half + 1].mean() for i in range(len(values))])
+
+
+@styled
+def attention_heat(example: AttentionExample) -> "Figure":
+    """Draw how the first token attends to each token: a row a layer, heads averaged, at most 64 tokens."""
+    tokens = list(example.tokens)[:64]
+    weights = example.weights.mean(axis=1)[:, : len(tokens)]
+    layers = len(weights)
+    figure, axis = canvas(2.2 + 0.32 * len(tokens), 1.9 + 0.32 * layers)
+    image = axis.imshow(weights, cmap="Blues", vmin=0, aspect="auto")
+    axis.set_xticks(range(len(tokens)), [shorten(token, 20) for token in tokens], rotation=60, ha="right", fontsize=9)
+    axis.set_yticks(range(layers), [str(layer + 1) for layer in range(layers)])
+    axis.tick_params(length=0)
+    axis.spines[:].set_visible(False)
+    title = f"Attention of {tokens[0]}, mean of heads"
+    for word, name in (("predicted", example.prediction), ("true", example.label)):
+        title += f", {word} {shorten(name)}" if name else ""
+    axis.set(ylabel="layer", title=title)
+    bar = figure.colorbar(image, ax=axis, fraction=0.03, pad=0.01)
+    bar.outline.set_visible(False)
+    return figure

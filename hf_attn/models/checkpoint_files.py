@@ -1,0 +1,100 @@
+"""What a model folder must hold before anything is loaded from it."""
+
+import json
+from pathlib import Path
+
+from ..errors import InputError
+
+WEIGHTS = ("model.safetensors", "adapter_model.safetensors")
+INDEX = "model.safetensors.index.json"
+TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model")
+FOREIGN = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "tf_model*.h5", "flax_model*.msgpack")
+CONVERT = (
+    "python -c \"import torch, safetensors.torch as s; w = torch.load('{path}', weights_only=True); "
+    "s.save_file({{k: v.clone() for k, v in w.items()}}, '{target}', metadata={{'format': 'pt'}})\""
+)
+
+
+def check_model_folder(path: str | Path, *, tokenizer: bool = False) -> Path:
+    """Return ``path`` if a model can be loaded from this folder, without loading it.
+
+    Args:
+        path: A model folder: a run, or what ``save_pretrained`` or a download left.
+        tokenizer: Whether the tokenizer's files must be there too.
+
+    Raises:
+        InputError: The folder is missing; it has no ``config.json`` or an unreadable one; its weights are missing,
+            incomplete, damaged, or only a pickle, which can run code when it is opened; its tokenizer is missing.
+    """
+    folder = Path(path)
+    if not folder.exists():
+        raise InputError(f"model folder {str(folder)!r} does not exist: expected one with config.json and weights")
+    if not folder.is_dir():
+        raise InputError(f"{str(folder)!r} is a file, expected a model folder with config.json and model.safetensors")
+    wrong = [*config_faults(folder), *weight_faults(folder)]
+    if tokenizer and not any((folder / name).exists() for name in TOKENIZERS):
+        wrong.append(
+            f"the tokenizer is missing (none of {', '.join(TOKENIZERS)}): save the one that the model was trained with "
+            "there, by tokenizer.save_pretrained(folder)"
+        )
+    if wrong:
+        raise InputError(f"model folder {str(folder)!r}: " + "; ".join(wrong))
+    return folder
+
+
+def config_faults(folder: Path) -> list[str]:
+    """Return what is wrong with the folder's configuration."""
+    adapter = (folder / "adapter_config.json").exists()
+    path = folder / ("adapter_config.json" if adapter else "config.json")
+    if not path.exists():
+        return ["config.json is missing"]
+    try:
+        config = json.loads(path.read_text("utf-8"))
+    except (ValueError, OSError) as error:
+        return [f"{path.name} is not readable JSON ({type(error).__name__}): copy or download it again"]
+    if not isinstance(config, dict) or not (adapter or config.get("model_type")):
+        return [f"{path.name} names no model_type, so it is not a transformers model"]
+    return []
+
+
+def weight_faults(folder: Path) -> list[str]:
+    """Return what is wrong with the folder's weights; every safetensors file's header is read."""
+    files = [folder / name for name in WEIGHTS if (folder / name).exists()]
+    if not files and (folder / INDEX).exists():
+        try:
+            shards = sorted(set(json.loads((folder / INDEX).read_text("utf-8"))["weight_map"].values()))
+        except (ValueError, KeyError, AttributeError, OSError):
+            return [f"{INDEX} is damaged: copy or download it again"]
+        missing = [name for name in shards if not (folder / name).exists()]
+        if missing:
+            return [f"{len(missing)} of {len(shards)} weight files are missing, the first is {missing[0]}"]
+        files = [folder / name for name in shards]
+    if not files:
+        return [missing_weights(folder)]
+    return [fault for file in files if (fault := damage(file))]
+
+
+def missing_weights(folder: Path) -> str:
+    """Say that there are no safetensors, and how to make them from what is there."""
+    foreign = sorted(file for pattern in FOREIGN for file in folder.glob(pattern))
+    if not foreign:
+        return "it has no weights (model.safetensors): training did not end, or the download is incomplete"
+    if len(foreign) > 1 or foreign[0].suffix != ".bin":
+        return f"its weights are only in {foreign[0].name}, expected model.safetensors: convert them first"
+    command = CONVERT.format(path=foreign[0], target=folder / "model.safetensors")
+    return (
+        f"its weights are only a pickle ({foreign[0].name}), which can run code when it is opened, so it is not read: "
+        f"convert it with `{command}`"
+    )
+
+
+def damage(file: Path) -> str | None:
+    """Return what is wrong with a safetensors file: a header that cannot be read, or data cut short."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="numpy") as tensors:
+            empty = not list(tensors.keys())
+    except (SafetensorError, OSError) as error:
+        return f"{file.name} is damaged ({error}): copy, download or train it again"
+    return f"{file.name} holds no tensors" if empty else None

@@ -1,0 +1,175 @@
+"""Predictions of a trained model for texts: in Python, and as rows for ``hf-attn predict``."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from .errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+Kind = Literal["single", "multi", "regression"]
+KINDS: dict[str | None, Kind] = {
+    None: "single",
+    "single_label_classification": "single",
+    "multi_label_classification": "multi",
+    "regression": "regression",
+}
+
+
+def predict(
+    run: "str | Path | PreTrainedModel",
+    texts: Sequence[str],
+    *,
+    text_pair: Sequence[str] | None = None,
+    top_k: int | None = None,
+    batch_size: int = 32,
+    tokenizer: "PreTrainedTokenizerBase | None" = None,
+) -> list[dict[str, Any]]:
+    """Classify texts, or give each a number where the model is a regression.
+
+    Args:
+        run: A run folder, any model folder or Hub id, or a model in hand.
+        texts: The texts; longer ones are cut to what the model takes.
+        text_pair: A second text for each, for a model trained on pairs.
+        top_k: Keep so many of the probabilities; all of them by default.
+        batch_size: Texts a forward pass; it never changes the results.
+        tokenizer: The model's tokenizer; by default the one saved beside the model.
+
+    Returns:
+        One dict a text, in the texts' order: ``label``, ``score`` (its probability) and ``probabilities`` (by label,
+        greatest first). Where an example may have several labels, ``label`` and ``score`` are lists of all with a
+        probability of at least 0.5. For a regression: ``value``.
+
+    Raises:
+        InputError: No such model, texts that are no strings, pairs that do not fit.
+    """
+    check_texts(texts, text_pair, top_k, batch_size)
+    if isinstance(run, str | Path):
+        model, saved_tokenizer = load(run)
+    else:
+        model, saved_tokenizer = run, None
+    tokenizer = tokenizer or saved_tokenizer or load_tokenizer(model.name_or_path)
+    values = logits(model, tokenizer, list(texts), list(text_pair) if text_pair is not None else None, batch_size)
+    kind = KINDS[model.config.problem_type]
+    if kind == "regression" or values.shape[1] == 1:
+        return [{"value": float(row[0]) if len(row) == 1 else row.tolist()} for row in values]
+    names = [model.config.id2label[index] for index in range(values.shape[1])]
+    return [label_of(row, names, kind, top_k) for row in class_probabilities(values, kind)]
+
+
+def check_texts(texts: Sequence[str], text_pair: Sequence[str] | None, top_k: int | None, batch_size: int) -> None:
+    """Raise InputError with all that is wrong with the arguments of :func:`predict`."""
+    wrong = []
+    for name, given in (("texts", texts), ("text_pair", text_pair)):
+        if isinstance(given, str):
+            wrong.append(f"{name} is one string, expected a list: [{given[:20]!r}]")
+        elif given is not None:
+            bad = [index for index, text in enumerate(given) if not isinstance(text, str)]
+            if bad:
+                kind = type(given[bad[0]]).__name__
+                wrong.append(f"{name} must be strings, but {len(bad)} are not, the first at {bad[0]} ({kind})")
+    if not wrong and text_pair is not None and len(text_pair) != len(texts):
+        wrong.append(f"{len(texts)} texts but {len(text_pair)} in text_pair: expected one for each")
+    if top_k is not None and top_k < 1:
+        wrong.append(f"top_k is {top_k}, expected at least 1")
+    if batch_size < 1:
+        wrong.append(f"batch_size is {batch_size}, expected at least 1")
+    if wrong:
+        raise InputError("; ".join(wrong))
+
+
+def load(source: str | Path) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
+    """Return model (in evaluation mode, on the GPU if there is one) and tokenizer of a folder or Hub id.
+
+    Raises:
+        InputError: The folder or Hub id has no model that can be loaded.
+    """
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    from .models.checkpoint_files import check_model_folder
+
+    if Path(source).exists() or str(source).startswith((".", "/", "~")) or str(source).count("/") > 1:
+        source = check_model_folder(Path(source).expanduser(), tokenizer=True)
+    model = from_hub_or_folder(AutoModelForSequenceClassification, source)
+    return model.to("cuda" if torch.cuda.is_available() else "cpu").eval(), load_tokenizer(source)
+
+
+def load_tokenizer(source: str | Path) -> "PreTrainedTokenizerBase":
+    """Return the tokenizer saved in a folder or Hub repository."""
+    from transformers import AutoTokenizer
+
+    return from_hub_or_folder(AutoTokenizer, source)
+
+
+def from_hub_or_folder(auto_class: Any, source: str | Path) -> Any:
+    """Return ``auto_class.from_pretrained(source)``; what cannot be loaded is an InputError of one line."""
+    try:
+        return auto_class.from_pretrained(source)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"cannot load {str(source)!r}: {reason} Give a run folder, or the id of a model that the Hub has and "
+            "this machine can reach or has downloaded before."
+        ) from error
+
+
+def logits(
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    texts: list[str],
+    text_pair: list[str] | None,
+    batch_size: int,
+) -> np.ndarray:
+    """Return (texts, outputs) float32 logits in the texts' order; the model's mode is left as it was."""
+    import torch
+
+    if not texts:
+        return np.zeros((0, model.config.num_labels), np.float32)
+    encoded = tokenizer(texts, text_pair, truncation=True, max_length=longest(model, tokenizer))
+    order = sorted(range(len(texts)), key=lambda index: -len(encoded["input_ids"][index]))
+    training = model.training
+    model.eval()
+    found = np.zeros((len(texts), model.config.num_labels), np.float32)
+    try:
+        with torch.inference_mode():
+            for start in range(0, len(order), batch_size):
+                rows = order[start : start + batch_size]
+                batch = tokenizer.pad(
+                    {key: [column[row] for row in rows] for key, column in encoded.items()}, return_tensors="pt"
+                )
+                found[rows] = model(**batch.to(model.device)).logits.float().cpu().numpy()
+    finally:
+        model.train(training)
+    return found
+
+
+def longest(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> int | None:
+    """Return how many tokens the model takes, as far as tokenizer and config tell; None where they do not."""
+    known = [getattr(model.config, "max_position_embeddings", None), tokenizer.model_max_length]
+    return min((length for length in known if length is not None and length < 10**6), default=None)
+
+
+def class_probabilities(logits: np.ndarray, kind: str) -> np.ndarray:
+    """Return (examples, classes) probabilities: softmax where the classes exclude each other, else sigmoid."""
+    values = np.asarray(logits, np.float64)
+    if kind == "multi":
+        return 0.5 * (1 + np.tanh(0.5 * values))
+    grown = np.exp(values - values.max(-1, keepdims=True))
+    return grown / grown.sum(-1, keepdims=True)
+
+
+def label_of(probabilities: np.ndarray, names: Sequence[str], kind: str, top_k: int | None) -> dict[str, Any]:
+    """Return label, score and probabilities of one example."""
+    order = np.argsort(-probabilities, kind="stable")
+    ranked = {names[index]: float(probabilities[index]) for index in order}
+    label: Any = next(iter(ranked))
+    score: Any = ranked[label]
+    if kind == "multi":
+        label = [name for name, probability in ranked.items() if probability >= 0.5]
+        score = [ranked[name] for name in label]
+    return {"label": label, "score": score, "probabilities": dict(list(ranked.items())[:top_k])}

@@ -1,0 +1,165 @@
+"""The run folder: what a recipe leaves behind when it ends.
+
+    run.json              versions, commit, hardware, seed, data fingerprint, time, throughput, memory, scores
+    model.safetensors …   model and tokenizer, for ``from_pretrained`` and ``hf_attn.load``
+    predictions.parquet   id, label, prediction, probabilities of the test split
+    figures/              curves, confusion (or scatter, or classes), reliability, attention
+    README.md             the model card, its scores as model-index
+
+``config.yaml`` (the exact arguments) and ``log.jsonl`` are there from the start; ``checkpoints/`` is never pushed.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import card, figures, machine
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from .data.labels import Labels
+    from .evaluation import Predictions
+
+
+@dataclass(kw_only=True)
+class RunRecord:
+    """What a recipe knows of its run when it ends."""
+
+    recipe: str
+    """Name of the recipe, as ``hf-attn`` knows it."""
+    config: Any
+    """The recipe's arguments, a dataclass; ``output_dir``, ``seed``, ``model`` and ``dataset`` are read from it."""
+    labels: "Labels"
+    """Kind of the labels and their names."""
+    predictions: "Predictions"
+    """Logits and labels of the test split."""
+    scores: Mapping[str, Mapping[str, float]]
+    """Scores by split: ``{"validation": {"accuracy": 0.92, …}, "test": {…}}``."""
+    metric: str
+    """Name of the score that chose the best model."""
+    interval: tuple[float, float] | None = None
+    """95 % bootstrap interval of ``metric`` on the test split."""
+    task: str = "text-classification"
+    """Pipeline name of the Hub."""
+    fingerprint: str = ""
+    """sha256 of the data (``data.fingerprint``)."""
+    steps: int | None = None
+    """Optimizer steps done, over the whole run, resumed parts included."""
+    best_step: int | None = None
+    """The step whose weights are saved."""
+    seconds: float | None = None
+    """Time in training steps, in seconds, without evaluation and loading."""
+    tokens: int | None = None
+    """Tokens trained on in these seconds, padding left out, all processes together."""
+    report: str = ""
+    """scikit-learn's ``classification_report`` of the test split; shown in the card."""
+    attention: figures.AttentionExample | None = None
+    """One test example and where the model attends in it."""
+    language: str | None = None
+    """Language code of the data, for the card."""
+    licence: str | None = None
+    """Licence identifier of the model, for the card; leave out what you do not know."""
+    dataset_licence: str | None = None
+    """Licence of the data, for the card."""
+
+
+def finish(
+    model: "PreTrainedModel", processor: "PreTrainedTokenizerBase", record: RunRecord, accelerator: "Accelerator"
+) -> Path:
+    """Save the model and describe the run in ``record.config.output_dir``.
+
+    All processes call it; the main process writes. The folder exists already, with ``config.yaml`` and ``log.jsonl``.
+
+    Args:
+        model: The trained model with the weights to keep, wrapped by accelerate or not.
+        processor: The tokenizer; its ``model_max_length`` is the length that prediction will truncate to.
+        record: What the recipe knows of its run.
+        accelerator: The one the run was started with.
+
+    Returns:
+        The run folder.
+    """
+    folder = Path(record.config.output_dir)
+    if accelerator.is_main_process:
+        unwrapped = accelerator.unwrap_model(model, keep_torch_compile=False)
+        unwrapped.save_pretrained(folder)
+        processor.save_pretrained(folder)
+        describe(folder, record, processes=accelerator.num_processes, precision=accelerator.mixed_precision)
+    accelerator.wait_for_everyone()
+    return folder
+
+
+def describe(folder: Path, record: RunRecord, *, processes: int = 1, precision: str = "no") -> None:
+    """Write ``run.json``, ``predictions.parquet``, the figures and the card beside a saved model."""
+    facts = run_facts(record, processes=processes, precision=precision)
+    (folder / "run.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False, default=str) + "\n", "utf-8")
+    write_predictions(folder / "predictions.parquet", record.predictions, record.labels)
+    drawn = figures.draw(folder, record.predictions, record.labels, record.attention, record.metric)
+    card.write(folder, record, facts, drawn)
+
+
+def run_facts(record: RunRecord, *, processes: int = 1, precision: str = "no") -> dict[str, Any]:
+    """Return what ``run.json`` holds: plain strings, numbers, lists and dicts."""
+    speed = record.tokens / record.seconds if record.tokens and record.seconds else None
+    interval = {"metric": record.metric, "level": 0.95, "test": list(record.interval)} if record.interval else None
+    return {
+        "recipe": record.recipe,
+        "task": record.task,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "arguments": dataclasses.asdict(record.config),
+        "seed": getattr(record.config, "seed", None),
+        "data": {"source": getattr(record.config, "dataset", None), "fingerprint": record.fingerprint},
+        "training": {
+            "steps": record.steps,
+            "best_step": record.best_step,
+            "seconds": record.seconds,
+            "tokens": record.tokens,
+            "tokens_per_second": speed,
+            "peak_memory_bytes": machine.peak_memory(),
+        },
+        "metric": record.metric,
+        "scores": {split: dict(values) for split, values in record.scores.items()},
+        "interval": interval,
+        "versions": machine.versions(),
+        "git": machine.git_state(Path.cwd()),
+        "hardware": {**machine.hardware(), "processes": processes, "precision": precision},
+    }
+
+
+def write_predictions(path: Path, predictions: "Predictions", labels: "Labels") -> None:
+    """Write one row an example: id, label, prediction, and (but for regression) probabilities in the labels' order.
+
+    Labels and predictions are names (single), lists of names (multi) or numbers (regression). The names, in the order
+    of the probabilities, are in the file's metadata under ``labels``.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    from .prediction import class_probabilities, label_of
+
+    columns: dict[str, Any] = {"id": np.asarray(predictions.ids)}
+    if labels.kind == "regression":
+        columns["label"] = None if predictions.labels is None else np.asarray(predictions.labels, float).reshape(-1)
+        columns["prediction"] = predictions.logits.reshape(-1).astype(float)
+    else:
+        probabilities = class_probabilities(predictions.logits, labels.kind)
+        columns["label"] = None if predictions.labels is None else true_names(predictions.labels, labels)
+        columns["prediction"] = [label_of(row, labels.names, labels.kind, None)["label"] for row in probabilities]
+        columns["probabilities"] = list(probabilities)
+    table = pyarrow.table({name: column for name, column in columns.items() if column is not None})
+    pyarrow.parquet.write_table(table.replace_schema_metadata({"labels": json.dumps(labels.names)}), path)
+
+
+def true_names(values: Any, labels: "Labels") -> list[Any]:
+    """Return the names of true labels: one an example (single), or a list an example (multi)."""
+    if labels.kind == "single":
+        return [labels.names[int(value)] for value in values]
+    return [[name for name, on in zip(labels.names, row, strict=True) if on] for row in np.asarray(values)]
