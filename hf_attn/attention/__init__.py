@@ -1,0 +1,33 @@
+"""Attention variants, the seam that puts them into transformers' models, and maps of what they attend to."""
+
+from .conversion import swap_attention
+from .maps import attention_layers, attention_map, watch_attention
+from .modeling_hf_attn import config_class_for, model_class_for, supported
+from .variant import (
+    VARIANTS,
+    Variant,
+    VariantInfo,
+    list_variants,
+    make_variant,
+    register_variant,
+    variant_class,
+    variant_info,
+)
+
+__all__ = [
+    "VARIANTS",
+    "Variant",
+    "VariantInfo",
+    "attention_layers",
+    "attention_map",
+    "config_class_for",
+    "list_variants",
+    "make_variant",
+    "model_class_for",
+    "register_variant",
+    "supported",
+    "swap_attention",
+    "variant_class",
+    "variant_info",
+    "watch_attention",
+]

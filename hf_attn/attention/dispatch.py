@@ -1,0 +1,180 @@
+"""The one seam into transformers: an attention function and a mask function under one name.
+
+Every architecture that looks its attention up in ``AttentionInterface`` calls :func:`attend` on its layers. A layer
+that carries a slot, the submodule ``hf_attn``, computes its variant; the others keep sdpa.
+"""
+
+import inspect
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import bidirectional_mask_function, sdpa_mask
+
+from .variant import Variant
+
+# A name with "/" would be taken for a Hub kernel, one with "flash" is refused. The number counts changes of the call.
+IMPLEMENTATION = "hf_attn_v1"
+# Part of the state-dict keys of every saved model: never change it.
+SLOT = "hf_attn"
+# Where a layer holds a request for its weights; see maps.py.
+WATCH = "_hf_attn_watch"
+
+
+def attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None = None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    is_causal: bool | None = None,
+    position_bias: Tensor | None = None,
+    **kwargs: Any,
+) -> tuple[Tensor, Tensor | None]:
+    """Attend on one layer; what transformers calls.
+
+    Args:
+        module: the attention layer; its slot, if it has one, is ``module.hf_attn``.
+        query: (batch, heads, queries, d).
+        key: (batch, key heads, keys, d); grouped heads are repeated.
+        value: as ``key``.
+        attention_mask: boolean, True = attend, or float, added to the scores.
+        scaling: factor of the scores; None is 1/√d.
+        dropout: already 0 when the model is in evaluation mode.
+        is_causal: overrides ``module.is_causal`` where no mask is given.
+        position_bias: (batch or 1, heads, queries, keys), added to the scores.
+
+    Returns:
+        Context (batch, queries, heads, d) and the weights (batch, heads, queries, keys) if asked for, else None.
+
+    Raises:
+        ValueError: the layer uses something that no variant can honour.
+    """
+    slot = getattr(module, SLOT, None)
+    watch = module.__dict__.get(WATCH)
+    need_weights = slot is not None and _wants_weights(kwargs)
+    if slot is None and watch is None:
+        return sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout, scaling, is_causal, position_bias, **kwargs
+        )
+    _check(module, slot, query, kwargs)
+    repeats = query.shape[1] // key.shape[1]
+    if repeats > 1:
+        key, value = key.repeat_interleave(repeats, 1), value.repeat_interleave(repeats, 1)
+    causal = is_causal if is_causal is not None else getattr(module, "is_causal", False)
+    keep, bias = _split_mask(attention_mask, position_bias, query, key, bool(causal))
+    if slot is None:
+        slot = Variant(query.shape[1], query.shape[-1])
+    elif bias is not None and attention_mask is not None and not slot_of(slot).accepts_bias:
+        bias = _without_padding_bias(bias, attention_mask, position_bias)
+    if watch is not None:
+        watch.take(slot_of(slot), query, key, bias, keep, scaling)
+    context, weights = slot(query, key, value, bias, keep, scaling, dropout, need_weights)
+    return context.transpose(1, 2).contiguous(), weights
+
+
+def slot_of(slot: nn.Module) -> Variant:
+    """Return the variant of a slot, also where PEFT has wrapped it to train it."""
+    copies = getattr(slot, "modules_to_save", None)
+    return slot if copies is None else copies[slot.active_adapters[0]]  # type: ignore[return-value, index, union-attr]
+
+
+def _wants_weights(kwargs: dict[str, Any]) -> bool:
+    """Whether the caller asked for ``output_attentions``; some architectures do not pass the flag on."""
+    if "output_attentions" in kwargs:
+        return bool(kwargs["output_attentions"])
+    if torch.compiler.is_compiling():
+        return False
+    collected = _collector.get() if _collector is not None else None
+    return collected is not None and any("attentions" in key for key in collected)
+
+
+def _check(module: nn.Module, slot: nn.Module | None, query: Tensor, kwargs: dict[str, Any]) -> None:
+    name = type(module).__name__
+    for option, what in (("softcap", "soft-capped scores"), ("s_aux", "attention sinks"), ("cache", "a paged cache")):
+        if kwargs.get(option) is not None:
+            raise ValueError(
+                f"{name} uses {what} ({option}), which no attention variant can honour: keep its own attention"
+            )
+    if slot is None:
+        return
+    variant = slot_of(slot)
+    if (query.shape[1], query.shape[3]) != (variant.num_heads, variant.head_dim):
+        raise ValueError(
+            f"{name} calls its attention with {query.shape[1]} heads of {query.shape[3]}, but its variant was made for "
+            f"{variant.num_heads} of {variant.head_dim}: leave this layer out with attn_variant_include"
+        )
+
+
+def _split_mask(
+    mask: Tensor | None, bias: Tensor | None, query: Tensor, key: Tensor, causal: bool
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return what may be attended to (boolean) and what is added to the scores."""
+    queries, keys = query.shape[-2], key.shape[-2]
+    if mask is None:
+        if not causal or queries == 1:
+            return None, bias
+        keep = torch.ones(queries, keys, dtype=torch.bool, device=query.device).tril(keys - queries)
+        return keep[None, None], bias
+    mask = mask[..., :keys]
+    if mask.dtype == torch.bool:
+        return mask, bias
+    keep = mask > torch.finfo(mask.dtype).min / 2
+    added = mask.masked_fill(~keep, 0.0)
+    return keep, added if bias is None else bias + added
+
+
+def _without_padding_bias(bias: Tensor, mask: Tensor, position_bias: Tensor | None) -> Tensor | None:
+    """Drop the bias that a float padding mask leaves, which is 0 everywhere; keep any other, to be refused."""
+    padding = position_bias is None and mask.dtype != torch.bool and mask.shape[1] == 1 and mask.shape[-2] == 1
+    return None if padding and not bool(bias.any()) else bias
+
+
+def make_mask(*args: Any, **kwargs: Any) -> Tensor | None:
+    """Return the boolean mask, (batch, 1, queries or 1, keys), for :func:`attend`; what transformers calls.
+
+    Causality is always in the mask, never left to a flag. A mask of padding alone has one row for all queries.
+    """
+    mask = sdpa_mask(*args, **{**kwargs, "allow_is_causal_skip": False})
+    bidirectional = kwargs.get("mask_function") is bidirectional_mask_function
+    if mask is not None and bidirectional and kwargs.get("allow_is_bidirectional_skip"):
+        return mask[:, :, :1]
+    return mask
+
+
+def is_attention_layer(module: nn.Module) -> bool:
+    """Whether a module looks its attention up in transformers' attention interface."""
+    return not isinstance(module, PreTrainedModel) and dispatches(type(module))
+
+
+def dispatches(cls: type) -> bool:
+    """Whether one of a class' own functions uses the attention interface."""
+    functions = (inspect.unwrap(f) for f in vars(cls).values() if inspect.isfunction(f))
+    return any("ALL_ATTENTION_FUNCTIONS" in f.__code__.co_names for f in functions)
+
+
+def heads_of(module: nn.Module) -> tuple[int, int]:
+    """Return the number of query heads of an attention layer and their size."""
+    config = getattr(module, "config", None)
+
+    def first(*names: str) -> int | None:
+        return next((v for n in names if isinstance(v := getattr(module, n, None), int)), None)
+
+    heads = first("num_attention_heads", "num_heads", "n_heads") or getattr(config, "num_attention_heads", None)
+    if not heads:
+        raise ValueError(f"{type(module).__name__}: its number of heads cannot be found, so no variant can be put in")
+    size = first("attention_head_size", "head_dim", "key_value_proj_dim")
+    return heads, size or (first("embed_dim", "hidden_size") or config.hidden_size) // heads  # type: ignore[union-attr]
+
+
+try:
+    from transformers.utils.output_capturing import _active_collector as _collector
+except ImportError:
+    _collector = None
+
+AttentionInterface.register(IMPLEMENTATION, attend)
+AttentionMaskInterface.register(IMPLEMENTATION, make_mask)

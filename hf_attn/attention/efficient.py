@@ -1,0 +1,158 @@
+"""Variants that look at less than every pair, or at every pair more cheaply: local windows and linear attention."""
+
+import torch
+from torch import Tensor
+
+from .normalizers import Blend
+from .variant import register_variant, select_rows, softmax_context
+
+
+@register_variant("local")
+class Local(Blend):
+    """Softmax over a window of ±``window`` positions and the first ``global_tokens``; those see and are seen by all.
+
+    Beltagy et al. 2020 (Longformer), section 3.1. Query i stands at position i + (keys - queries), so with as many
+    queries as keys both count alike and with fewer (a cache) the last query meets the last key.
+
+    Args:
+        window: positions on each side.
+        global_tokens: first positions that are global, [CLS] being the first.
+        mix, init: see :class:`Blend`.
+    """
+
+    equation = "softmax over |i-j| ≤ w and global tokens"
+    source = "Beltagy et al. 2020 (Longformer), section 3.1"
+    cost = "O(n²d): the mask saves no time"
+    fused_path = "sdpa with the window as mask"
+
+    def __init__(
+        self,
+        num_heads: int,
+        head_dim: int,
+        window: int = 32,
+        global_tokens: int = 1,
+        mix: float | None = None,
+        init: str = "paper",
+    ) -> None:
+        super().__init__(num_heads, head_dim, mix, init)
+        if window < 0 or global_tokens < 0:
+            raise ValueError(
+                f"window={window}, global_tokens={global_tokens}: expected numbers of positions, 0 or more"
+            )
+        self.window, self.global_tokens = window, global_tokens
+
+    def near(self, queries: int, keys: int, device: torch.device) -> Tensor:
+        """Return which pairs are in reach, boolean (1, 1, queries, keys)."""
+        at_query = torch.arange(queries, device=device)[:, None] + (keys - queries)
+        at_key = torch.arange(keys, device=device)
+        near = (at_query - at_key).abs() <= self.window
+        return (near | (at_key < self.global_tokens) | (at_query < self.global_tokens))[None, None]
+
+    def weights(
+        self,
+        query: Tensor,
+        key: Tensor,
+        bias: Tensor | None = None,
+        keep: Tensor | None = None,
+        scaling: float | None = None,
+        rows: Tensor | None = None,
+    ) -> Tensor:
+        """Return the weights; see `Variant.weights`."""
+        near = self.near(query.shape[-2], key.shape[-2], query.device)
+        near = near if keep is None else near & keep
+        local = super().weights(query, key, bias, near, scaling, rows)
+        return (
+            local if self.beta is None else self.blended(super().weights(query, key, bias, keep, scaling, rows), local)
+        )
+
+    def normalize(self, scores: Tensor, keep: Tensor | None) -> Tensor:
+        """Softmax; the window is in the mask."""
+        return scores.softmax(-1)
+
+    def fused(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        bias: Tensor | None,
+        keep: Tensor | None,
+        scaling: float,
+        dropout: float,
+    ) -> Tensor | None:
+        """Give the window to the kernel as its mask; two blended kernels would drop weights apart from each other."""
+        if self.beta is not None and dropout:
+            return None
+        near = self.near(query.shape[-2], key.shape[-2], query.device)
+        near = near if keep is None else near & keep
+        local = softmax_context(query * scaling, key, value, bias, near, dropout)
+        if self.beta is None:
+            return local
+        return self.blended(softmax_context(query * scaling, key, value, bias, keep, dropout), local)
+
+
+@register_variant("linear")
+class Linear(Blend):
+    """``p_ij = φ(q_i)·φ(k_j) / Σ_j φ(q_i)·φ(k_j)``, φ(x) = elu(x) + 1 of inputs scaled by 1/√√d.
+
+    Katharopoulos et al. 2020, eq. 4 and 7. With a mask over keys only, the context is φ(q)(φ(k)ᵀv) in linear time;
+    a mask that differs from query to query (causal) takes the quadratic definition, as weights and dropout do.
+    """
+
+    equation = "p ∝ φ(q)·φ(k), φ = elu+1"
+    source = "Katharopoulos et al. 2020, eq. 4, 7"
+    cost = "O(nd²)"
+    accepts_bias = False
+    fused_path = "φ(q)(φ(k)ᵀv); no for masks that differ per query, or dropout"
+
+    @staticmethod
+    def feature(x: Tensor) -> Tensor:
+        """φ(x) = elu(x) + 1, in a form that compiles on transposed tensors."""
+        return x.clamp_min(0) + x.clamp_max(0).exp()
+
+    def weights(
+        self,
+        query: Tensor,
+        key: Tensor,
+        bias: Tensor | None = None,
+        keep: Tensor | None = None,
+        scaling: float | None = None,
+        rows: Tensor | None = None,
+    ) -> Tensor:
+        """Return the weights by the quadratic definition; see :meth:`Variant.weights`."""
+        scaling = self.head_dim**-0.5 if scaling is None else scaling
+        chosen = select_rows(query, rows)
+        pairs = self.feature(chosen * scaling**0.5) @ self.feature(key * scaling**0.5).transpose(-1, -2)
+        pairs = pairs.to(torch.promote_types(pairs.dtype, torch.float32))
+        if keep is not None:
+            pairs = pairs.masked_fill(~select_rows(keep, rows), 0.0)
+        linear = pairs / pairs.sum(-1, keepdim=True).clamp_min(1e-6)
+        if self.beta is None:
+            return linear
+        return self.blended(super().weights(query, key, None, keep, scaling, rows), linear)
+
+    def normalize(self, scores: Tensor, keep: Tensor | None) -> Tensor:
+        """Softmax, for the pretrained part of a blend."""
+        return scores.softmax(-1)
+
+    def fused(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        bias: Tensor | None,
+        keep: Tensor | None,
+        scaling: float,
+        dropout: float,
+    ) -> Tensor | None:
+        """Sum over the keys once for all queries."""
+        if dropout or (keep is not None and keep.shape[-2] > 1):
+            return None
+        features = self.feature(key * scaling**0.5)
+        if keep is not None:
+            features = features * keep.transpose(-1, -2).to(features.dtype)
+        phi = self.feature(query * scaling**0.5)
+        total = (phi @ features.sum(-2).unsqueeze(-1)).clamp_min(1e-6)
+        linear = phi @ (features.transpose(-1, -2) @ value) / total
+        if self.beta is None:
+            return linear
+        return self.blended(softmax_context(query * scaling, key, value, None, keep, dropout), linear)

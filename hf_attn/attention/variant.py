@@ -1,0 +1,270 @@
+"""What an attention variant is, and the register of their names.
+
+Notation: b batch, h heads, n queries, m keys, d head dimension. Scores and weights are ``(batch, heads, queries,
+keys)``; ``s`` are scores, ``p`` weights, ``o`` the context, ``p v``. Parameters are written as differences from
+softmax attention and start at zero, so that a pretrained model computes what it did before.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+INITS = ("identity", "paper")
+
+
+class Variant(nn.Module):
+    """Scaled dot-product attention, and the base of everything that differs from it.
+
+    ``p = softmax(q kᵀ · scaling + bias)``, ``o = p v`` (Vaswani et al. 2017, eq. 1). A subclass overrides the step in
+    which it differs, in the order in which attention happens: :meth:`scores`, :meth:`normalize`, :meth:`mix`,
+    :meth:`output`. If its scores are an inner product of changed inputs it overrides :meth:`dot_form` instead, and
+    keeps the fused path. Parameters are made empty in ``__init__`` and filled in :meth:`reset_parameters`, with
+    ``nn.init`` functions only: ``from_pretrained`` builds the model without memory and calls it afterwards.
+
+    Args:
+        num_heads: h, the number of query heads of the layer.
+        head_dim: d, the size of a head.
+        init: ``"identity"``: the pretrained model's function at the start. ``"paper"``: the mechanism as published,
+            which needs longer training.
+    """
+
+    name: ClassVar[str] = "dot_product"
+    equation: ClassVar[str] = "p = softmax(s), s = q·k/√d"
+    source: ClassVar[str] = ""
+    parameters_per_layer: ClassVar[str] = "0"
+    cost: ClassVar[str] = "O(n²d)"
+    identity: ClassVar[bool] = True
+    accepts_bias: ClassVar[bool] = True
+    normalized: ClassVar[bool] = True
+    fused_path: ClassVar[str] = "sdpa"
+
+    def __init__(self, num_heads: int, head_dim: int, init: str = "identity") -> None:
+        super().__init__()
+        if init not in INITS:
+            raise ValueError(f"init={init!r}: expected one of {', '.join(INITS)}")
+        self.num_heads, self.head_dim, self.init = num_heads, head_dim, init
+
+    def reset_parameters(self) -> None:
+        """Fill the parameters with their start values."""
+
+    def dot_form(self, query: Tensor, key: Tensor, scaling: float) -> tuple[Tensor, Tensor] | None:
+        """Return query and key whose plain inner product, without scaling, gives the scores; None if there are none."""
+        return query * scaling, key
+
+    def scores(self, query: Tensor, key: Tensor, scaling: float) -> Tensor:
+        """Return the scores, (batch, heads, queries, keys), before bias and mask."""
+        return query @ key.transpose(-1, -2) * scaling
+
+    def normalize(self, scores: Tensor, keep: Tensor | None) -> Tensor:
+        """Turn masked scores into weights of the same shape. Masked scores are the most negative finite number."""
+        return scores.softmax(-1)
+
+    def mix(self, weights: Tensor) -> Tensor:
+        """Change the weights after normalisation, same shape."""
+        return weights
+
+    def output(self, context: Tensor, query: Tensor) -> Tensor:
+        """Change the context, (batch, heads, queries, d)."""
+        return context
+
+    def weights(
+        self,
+        query: Tensor,
+        key: Tensor,
+        bias: Tensor | None = None,
+        keep: Tensor | None = None,
+        scaling: float | None = None,
+        rows: Tensor | None = None,
+    ) -> Tensor:
+        """Return the weights, (batch, heads, queries, keys), in at least fp32 and before dropout.
+
+        This is the definition of the variant; every fused path is held against it.
+
+        Args:
+            rows: indices of the queries that are wanted, shape (rows,); the others are not computed.
+        """
+        query, bias, keep = (select_rows(x, rows) for x in (query, bias, keep))
+        scores = self.scores(query, key, self.head_dim**-0.5 if scaling is None else scaling)
+        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        if bias is not None:
+            scores = scores + bias
+        if keep is None:
+            return self.mix(self.normalize(scores, None))
+        weights = self.normalize(scores.masked_fill(~keep, torch.finfo(scores.dtype).min), keep)
+        return self.mix(weights.masked_fill(~keep, 0.0))
+
+    def fused(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        bias: Tensor | None,
+        keep: Tensor | None,
+        scaling: float,
+        dropout: float,
+    ) -> Tensor | None:
+        """Return the context without making the weights, or None where only the plain path is right."""
+        form = self.dot_form(query, key, scaling)
+        return None if form is None else softmax_context(*form, value, bias, keep, dropout)
+
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        bias: Tensor | None = None,
+        keep: Tensor | None = None,
+        scaling: float | None = None,
+        dropout: float = 0.0,
+        need_weights: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Attend.
+
+        Args:
+            query: (batch, heads, queries, d).
+            key: (batch, heads, keys, d).
+            value: (batch, heads, keys, d).
+            bias: added to the scores; broadcasts to (batch, heads, queries, keys).
+            keep: boolean, True where a key may be attended to; broadcasts likewise. A query that may attend to
+                nothing gets the context 0.
+            scaling: factor of the scores; None is 1/√d.
+            dropout: probability that a weight is set to 0.
+            need_weights: also return the weights; takes the plain path.
+
+        Returns:
+            The context, (batch, heads, queries, d), and the weights before dropout or None.
+
+        Raises:
+            ValueError: ``bias`` is given and the variant cannot honour it.
+        """
+        if bias is not None and not self.accepts_bias:
+            raise ValueError(
+                f"attention variant {self.name!r} cannot honour a bias on the scores (relative positions): "
+                "choose another variant or another architecture"
+            )
+        scaling = self.head_dim**-0.5 if scaling is None else scaling
+        if not need_weights:
+            context = self.fused(query, key, value, bias, keep, scaling, dropout)
+            if context is not None:
+                return self.output(context, query).to(value.dtype), None
+        weights = self.weights(query, key, bias, keep, scaling)
+        context = F.dropout(weights, dropout).to(value.dtype) @ value
+        return self.output(context, query).to(value.dtype), weights
+
+    def extra_repr(self) -> str:
+        """Show the name and the sizes."""
+        return f"{self.name}, heads={self.num_heads}, head_dim={self.head_dim}"
+
+
+def select_rows(tensor: Any, rows: Tensor | None) -> Any:
+    """Return the given queries of a tensor (…, queries, size); None and what all queries share stay as they are."""
+    if tensor is None or rows is None or tensor.shape[-2] == 1:
+        return tensor
+    return tensor.index_select(-2, rows)
+
+
+def softmax_context(
+    query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, keep: Tensor | None, dropout: float
+) -> Tensor:
+    """Return ``softmax(q kᵀ + bias) v`` by torch's fused kernel, 0 where nothing is kept; shapes as in `Variant`."""
+    mask = keep
+    if bias is not None:
+        mask = bias.to(value.dtype)
+        if keep is not None:
+            mask = mask.masked_fill(~keep, -torch.inf)
+    return F.scaled_dot_product_attention(
+        query.to(value.dtype), key.to(value.dtype), value, attn_mask=mask, dropout_p=dropout, scale=1.0
+    )
+
+
+@dataclass(frozen=True)
+class VariantInfo:
+    """What is known of a variant without a model: a row of ``hf-attn list``."""
+
+    name: str
+    equation: str
+    source: str
+    parameters: str
+    cost: str
+    identity: str
+    fused: str
+    refuses: str
+    kwargs: dict[str, Any]
+
+
+VARIANTS: dict[str, type[Variant]] = {}
+
+
+def register_variant(name: str) -> Callable[[type[Variant]], type[Variant]]:
+    """Make a :class:`Variant` known by ``name``, to models, recipes and ``hf-attn list``.
+
+    Raises:
+        ValueError: the name is taken by another class.
+    """
+
+    def register(cls: type[Variant]) -> type[Variant]:
+        known = VARIANTS.get(name)
+        if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise ValueError(f"attention variant {name!r} is already {known.__module__}.{known.__qualname__}")
+        cls.name = name
+        VARIANTS[name] = cls
+        return cls
+
+    return register
+
+
+def list_variants() -> list[str]:
+    """Return the names of all variants."""
+    return list(VARIANTS)
+
+
+def variant_class(name: str) -> type[Variant]:
+    """Return the class of a variant.
+
+    Raises:
+        ValueError: no variant has this name.
+    """
+    if name not in VARIANTS:
+        raise ValueError(f"unknown attention variant {name!r}: expected one of {', '.join(VARIANTS)}")
+    return VARIANTS[name]
+
+
+def variant_info(name: str) -> VariantInfo:
+    """Return what is known of a variant: equation, source, parameters, cost, what it refuses."""
+    cls = variant_class(name)
+    options = list(inspect.signature(cls.__init__).parameters.values())[3:]
+    kwargs = {option.name: option.default for option in options}
+    return VariantInfo(
+        name=name,
+        equation=cls.equation,
+        source=cls.source,
+        parameters=cls.parameters_per_layer,
+        cost=cls.cost,
+        identity="yes" if cls.identity else "with mix=0.0",
+        fused=cls.fused_path,
+        refuses="-" if cls.accepts_bias else "a bias on the scores (Swin, T5)",
+        kwargs=kwargs,
+    )
+
+
+def make_variant(name: str, num_heads: int, head_dim: int, kwargs: dict[str, Any] | None) -> Variant:
+    """Build a variant for one layer.
+
+    Raises:
+        ValueError: unknown name, or an option that the variant does not have.
+    """
+    cls, options = variant_class(name), variant_info(name).kwargs
+    unknown = sorted(set(kwargs or {}) - set(options))
+    if unknown:
+        expected = ", ".join(f"{k}={v!r}" for k, v in options.items())
+        raise ValueError(f"attention variant {name!r} has no option {', '.join(unknown)}: it takes {expected}")
+    return cls(num_heads, head_dim, **(kwargs or {}))
+
+
+register_variant("dot_product")(Variant)
+Variant.source = "Vaswani et al. 2017, eq. 1"

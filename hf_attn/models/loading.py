@@ -1,0 +1,170 @@
+"""Load a pretrained model for a task, with the attention that was asked for."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForImageClassification,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
+
+from ..attention import config_class_for, model_class_for
+from ..attention.conversion import name_unsaved
+from ..errors import InputError
+from .checkpoint_files import check_model_folder
+
+logger = logging.getLogger(__name__)
+
+TASKS = {
+    "text-classification": AutoModelForSequenceClassification,
+    "token-classification": AutoModelForTokenClassification,
+    "image-classification": AutoModelForImageClassification,
+    "feature-extraction": AutoModel,
+}
+
+
+class LabelSet(Protocol):
+    """What :func:`load` needs to know of labels; ``hf_attn.data.labels.Labels`` is one."""
+
+    names: tuple[str, ...]
+
+    @property
+    def num_labels(self) -> int:
+        """Size of the head's output."""
+
+    @property
+    def problem_type(self) -> str:
+        """As transformers spells it: ``single_label_classification`` and its like."""
+
+
+def load(
+    name: str | Path,
+    *,
+    task: str = "text-classification",
+    labels: Sequence[str] | LabelSet | int | None = None,
+    attention: str | None = None,
+    attention_kwargs: Mapping[str, Any] | None = None,
+    include: str = "",
+    **kwargs: Any,
+) -> PreTrainedModel:
+    """Load a checkpoint, a run folder or a Hub model, with a head for a task and a chosen attention.
+
+    Args:
+        name: Hub id or folder.
+        task: ``text-classification``, ``token-classification``, ``image-classification`` or ``feature-extraction``.
+        labels: names of the classes, their number, or a ``Labels``; None keeps the checkpoint's own head.
+        attention: a name of :func:`hf_attn.list_variants`; None keeps the checkpoint's own attention.
+        attention_kwargs: options of the variant.
+        include: regular expression on module names: the layers that get the variant. Empty is all.
+        **kwargs: for ``from_pretrained``, such as ``revision``, ``dtype`` or ``token``.
+
+    Raises:
+        InputError: no such checkpoint, no usable weights in it, unknown task or variant, an architecture that cannot
+            take it, or weights that do not fit.
+    """
+    name = str(name)
+    if task not in TASKS:
+        raise InputError(f"task {task!r}: expected one of {', '.join(TASKS)}")
+    check_model_folder(name)
+    config = load_config(name, **{k: v for k, v in kwargs.items() if k in ("revision", "token", "cache_dir")})
+    for key, value in head_options(labels).items():
+        setattr(config, key, value)
+    try:
+        cls = TASKS[task]._model_mapping[type(config)]
+    except KeyError:
+        raise InputError(f"{name}: transformers has no {task} head for {config.model_type!r}") from None
+    cls = cls[0] if isinstance(cls, (list, tuple)) else cls
+    try:
+        if attention is not None:
+            cls = model_class_for(cls)
+            config = variant_config(config, attention, attention_kwargs, include)
+        return from_checkpoint(cls, name, config, converted=attention is not None, **kwargs)
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:
+        raise InputError(f"{name}: {' '.join(str(error).split())}") from error
+
+
+def load_config(name: str, **kwargs: Any) -> PreTrainedConfig:
+    """Load a configuration.
+
+    Raises:
+        InputError: there is none, or the Hub cannot be reached.
+    """
+    try:
+        return AutoConfig.from_pretrained(name, **kwargs)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(
+            f"model {name!r} cannot be loaded: expected a folder with config.json and model.safetensors, or a Hub id that "
+            f"is reachable or in the cache (offline, give a folder). {reason}"
+        ) from error
+
+
+def head_options(labels: Sequence[str] | LabelSet | int | None) -> dict[str, Any]:
+    """Return what a configuration says of the labels."""
+    if labels is None:
+        return {}
+    if isinstance(labels, int):
+        return {"num_labels": labels}
+    names = getattr(labels, "names", labels)
+    options: dict[str, Any] = {"num_labels": getattr(labels, "num_labels", len(names))}
+    if names:
+        options |= {"id2label": dict(enumerate(names)), "label2id": {name: i for i, name in enumerate(names)}}
+    problem = getattr(labels, "problem_type", None)
+    return options | ({"problem_type": problem} if problem else {})
+
+
+def variant_config(
+    config: PreTrainedConfig, variant: str, kwargs: Mapping[str, Any] | None = None, include: str = ""
+) -> PreTrainedConfig:
+    """Return a configuration as its variant's, everything else kept."""
+    config.__class__ = config_class_for(type(config))
+    config.attn_variant, config.attn_variant_include = variant, include
+    config.attn_variant_kwargs = dict(kwargs) if kwargs else None
+    return config
+
+
+def from_checkpoint(
+    cls: type[PreTrainedModel], name: str, config: PreTrainedConfig, *, converted: bool, **kwargs: Any
+) -> PreTrainedModel:
+    """Load weights, and say in one line which parameters are new.
+
+    Raises:
+        InputError: weights outside the head have other shapes.
+    """
+    verbosity = logging.getLogger("transformers").level
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    try:
+        model, info = cls.from_pretrained(
+            name, config=config, output_loading_info=True, ignore_mismatched_sizes=True, **kwargs
+        )
+    finally:
+        logging.getLogger("transformers").setLevel(verbosity)
+    prefix = f"{model.base_model_prefix}."
+    mismatched = {key for key, *_ in info["mismatched_keys"]}
+    wrong = sorted(key for key in mismatched if key.startswith(prefix))
+    if wrong:
+        raise InputError(
+            f"{name}: the shapes of {', '.join(wrong[:3])} do not fit config.json: the folder is inconsistent"
+        )
+    new = set(info["missing_keys"]) | mismatched
+    slots = sorted(key for key in new if ".hf_attn." in key)
+    head = sorted(new - set(slots))
+    lost = [key for key in head if key.startswith(prefix) and ".pooler." not in key]
+    if lost:
+        raise InputError(f"{name}: its weights have no {', '.join(lost[:3])}: this is no checkpoint of {cls.__name__}")
+    if new:
+        logger.info(
+            "new parameters: %s%s", ", ".join(head), f" and {len(slots)} of the attention variant" if slots else ""
+        )
+    if info["unexpected_keys"]:
+        logger.info("not used from %s: %s", name, ", ".join(sorted(info["unexpected_keys"])))
+    return name_unsaved(model) if converted else model
