@@ -1,0 +1,48 @@
+"""Columns and rows by name, for messages that say what exists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from ..errors import InputError
+
+SHOWN = 5
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """``"; did you mean 'x'?"``, or nothing if no name is near."""
+    lowered = {other.lower(): other for other in known}
+    close = get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
+    return f"; did you mean '{lowered[close[0]]}'?" if close else ""
+
+
+def listing(items: Sequence[Any], shown: int = SHOWN) -> str:
+    """The first few items: ``1, 2, 3, … (12 in all)``."""
+    text = ", ".join(str(item) for item in items[:shown])
+    return text if len(items) <= shown else f"{text}, … ({len(items)} in all)"
+
+
+def without_nan(values: Iterable[Any]) -> list[Any]:
+    """The values with None for NaN, which is not equal to itself."""
+    return [None if value != value else value for value in values]
+
+
+def missing(splits: Any, columns: Sequence[str | None]) -> list[str]:
+    """One complaint for each column that a split lacks, with the columns that it has."""
+    complaints = []
+    for column in filter(None, columns):
+        lacking = [name for name, split in splits.items() if column not in split.column_names]
+        if lacking:
+            known = splits[lacking[0]].column_names
+            complaints.append(
+                f"no column '{column}' in {', '.join(lacking)} (columns: {', '.join(known)}){nearest(column, known)}"
+            )
+    return complaints
+
+
+def refuse(mistakes: Iterable[str]) -> None:
+    """Raise one :class:`InputError` that holds all mistakes, if there are any."""
+    if told := list(dict.fromkeys(mistakes)):
+        raise InputError("; ".join(told))

@@ -1,0 +1,144 @@
+"""What is predicted: one class, several labels, or a number; and how a column says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import InputError
+from . import classes, multilabel, regression
+from .columns import missing, nearest, refuse, without_nan
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
+
+PROBLEM_TYPES = {
+    "single": "single_label_classification",
+    "multi": "multi_label_classification",
+    "regression": "regression",
+}
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a model predicts.
+
+    Attributes:
+        kind: ``single`` (one class a row), ``multi`` (any number of labels a row) or ``regression``.
+        names: of the classes, in the order of the model's outputs; empty for regression.
+        column: where they were read, or the columns.
+        counts: rows of train that have each label; empty for regression.
+    """
+
+    kind: str
+    names: tuple[str, ...] = ()
+    column: str | tuple[str, ...] = "label"
+    counts: tuple[int, ...] = ()
+
+    @property
+    def num_labels(self) -> int:
+        """Outputs of the model."""
+        return len(self.names) or 1
+
+    @property
+    def problem_type(self) -> str:
+        """What transformers calls this kind."""
+        return PROBLEM_TYPES[self.kind]
+
+    @property
+    def id2label(self) -> dict[int, str]:
+        """Names by number, as a model's config has them; a regression's one output is called ``value``."""
+        return dict(enumerate(self.names or ("value",)))
+
+
+def encode_labels(
+    splits: DatasetDict,
+    column: str | list[str],
+    *,
+    kind: str | None = None,
+    label_names: str | None = None,
+) -> tuple[DatasetDict, Labels]:
+    """Add the column ``labels`` that a model learns from: int64, a list of float32 (0 or 1), or float32.
+
+    Text, whole numbers and ``ClassLabel`` are classes; other floats are a regression; a list column or several
+    columns of 0 and 1 are multi-label. Classes are numbered in the order of their values in train.
+
+    Args:
+        splits: train, validation and test.
+        column: of the label, or the 0/1 columns of a multi-label task.
+        kind: ``single``, ``multi`` or ``regression`` where the column's type says something else.
+        label_names: column with the names of numbered classes; ``<column>_name`` is taken by itself if it fits.
+
+    Raises:
+        InputError: all that is wrong with the labels of all splits, with the first rows (counted from 0).
+    """
+    columns = [column] if isinstance(column, str) else list(column)
+    if not columns:
+        raise InputError("no label column given")
+    if kind not in (None, *PROBLEM_TYPES):
+        raise InputError(
+            f"unknown kind '{kind}' (one of {', '.join(PROBLEM_TYPES)}){nearest(str(kind), PROBLEM_TYPES)}"
+        )
+    refuse(missing(splits, [*columns, label_names]))
+    if len(columns) > 1:
+        if kind not in (None, "multi"):
+            raise InputError(f"kind '{kind}' takes one label column, {len(columns)} were given: {', '.join(columns)}")
+        values, names, counts = multilabel.encode_columns(splits, columns)
+        return _add(splits, "multi", values), Labels("multi", names, tuple(columns), counts)
+    name = columns[0]
+    kind = kind or kind_of(splits["train"], name)
+    if kind == "regression":
+        return _add(splits, kind, regression.encode(splits, name)), Labels(kind, (), name)
+    if kind == "multi":
+        values, names, counts = multilabel.encode_lists(splits, name)
+    else:
+        values, names, counts = classes.encode(splits, name, label_names)
+    return _add(splits, kind, values), Labels(kind, names, name, counts)
+
+
+def kind_of(dataset: Dataset, column: str) -> str:
+    """What the type and the values of a column say: ``single``, ``multi`` or ``regression``.
+
+    Raises:
+        InputError: the type is that of no label.
+    """
+    import pyarrow.types as types
+
+    data_type = dataset.features.arrow_schema.field(column).type
+    if types.is_list(data_type) or types.is_large_list(data_type) or types.is_fixed_size_list(data_type):
+        return "multi"
+    if types.is_floating(data_type):
+        given = (value for value in without_nan(dataset[column]) if value is not None)
+        return "single" if all(value.is_integer() for value in given) else "regression"
+    if types.is_null(data_type):
+        raise InputError(f"label column '{column}' holds nothing but nulls")
+    scalar = (types.is_string, types.is_large_string, types.is_integer, types.is_boolean)
+    if any(is_type(data_type) for is_type in scalar):
+        return "single"
+    raise InputError(
+        f"label column '{column}' is of type {data_type}, which is no label; expected text, whole numbers, floats, "
+        "a list of them, or several columns of 0 and 1"
+    )
+
+
+def class_values(dataset: Dataset, column: str) -> np.ndarray | None:
+    """A number for the class of each row, (rows,) int64, or None if the column does not hold classes."""
+    if kind_of(dataset, column) != "single":
+        return None
+    values = without_nan(dataset[column])
+    ids = {value: index for index, value in enumerate(dict.fromkeys(values))}
+    return np.asarray([ids[value] for value in values])
+
+
+def _add(splits: DatasetDict, kind: str, values: dict[str, list[Any]]) -> DatasetDict:
+    from datasets import DatasetDict, List, Value
+
+    feature = {"single": Value("int64"), "multi": List(Value("float32")), "regression": Value("float32")}[kind]
+
+    def add(name: str, split: Dataset) -> Dataset:
+        kept = split.remove_columns("labels") if "labels" in split.column_names else split
+        return kept.add_column("labels", values[name], feature=feature)
+
+    return DatasetDict({name: add(name, split) for name, split in splits.items()})

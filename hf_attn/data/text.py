@@ -1,0 +1,158 @@
+"""Texts and pairs of texts: checked, tokenized, put into batches."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from ..errors import InputError
+from .columns import listing, missing, refuse
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
+
+log = logging.getLogger(__name__)
+
+CHUNK = 1000
+"""Rows tokenized at once."""
+
+
+def check_text(
+    splits: DatasetDict, text: str, text_pair: str | None = None, label: str | list[str] | None = None
+) -> None:
+    """Refuse what is no text: a missing column, another type, null, empty or blank texts, a label taken for the text.
+
+    Raises:
+        InputError: all that is wrong in all splits, with the first rows (counted from 0).
+    """
+    mistakes = missing(splits, [text, text_pair])
+    labels = [label] if isinstance(label, str) else label or []
+    mistakes += [f"'{column}' is given both as text and as label" for column in (text, text_pair) if column in labels]
+    if text == text_pair:
+        mistakes.append(f"'{text}' is given both as text and as text_pair")
+    refuse(mistakes)
+    for name, split in splits.items():
+        for column in filter(None, dict.fromkeys((text, text_pair))):
+            mistakes += _unusable(name, split, column)
+    refuse(mistakes)
+
+
+def _unusable(name: str, split: Dataset, column: str) -> list[str]:
+    dtype = getattr(split.features[column], "dtype", split.features[column])
+    values = split[column][:]
+    null = [row for row, value in enumerate(values) if value is None]
+    if dtype not in ("string", "large_string") and len(null) < len(values):
+        return [f"'{column}' of {name} is not text but {dtype} (such as {next(v for v in values if v is not None)!r})"]
+    empty = [row for row, value in enumerate(values) if value is not None and not value.strip()]
+    return [
+        f"'{column}' of {name} has {len(rows)} {what} text{'s' if len(rows) > 1 else ''} (rows {listing(rows)}, from 0)"
+        for rows, what in ((null, "null"), (empty, "empty"))
+        if rows
+    ]
+
+
+def tokenize(
+    splits: DatasetDict,
+    tokenizer: Any,
+    text: str,
+    text_pair: str | None = None,
+    max_length: int | None = None,
+    progress: bool = True,
+) -> DatasetDict:
+    """Turn texts into token ids, in memory.
+
+    Returns:
+        For each split the columns ``input_ids``, ``attention_mask``, ``token_type_ids`` if the tokenizer has them,
+        ``labels`` if there were any, and ``ids``, the row numbers.
+
+    Args:
+        splits: with text columns, and ``labels`` from :func:`labels.encode_labels`.
+        tokenizer: of transformers.
+        text: column.
+        text_pair: column of the second text.
+        max_length: tokens of a row, or of a pair, with special tokens; what is longer is cut. By default the tokenizer's.
+        progress: show a bar.
+
+    Raises:
+        InputError: a ``max_length`` that leaves no room for text.
+    """
+    from datasets import Dataset, DatasetDict
+
+    max_length = min(max_length or tokenizer.model_max_length, tokenizer.model_max_length)
+    special = tokenizer.num_special_tokens_to_add(pair=text_pair is not None)
+    if max_length <= special:
+        raise InputError(f"max_length {max_length}: {special} special tokens leave no room for text")
+    tokenized = {}
+    for name, split in splits.items():
+        table = _tokens(split, tokenizer, text, text_pair, max_length, name if progress else None)
+        if "labels" in split.column_names:
+            table = table.append_column("labels", split.with_format("arrow")["labels"][:])
+        tokenized[name] = Dataset(table)
+        full = sum(length >= max_length for length in table["input_ids"].combine_chunks().value_lengths().to_pylist())
+        log.info("%s: %d texts, %d of them reach max_length %d and may be cut", name, len(split), full, max_length)
+    return DatasetDict(tokenized)
+
+
+def _tokens(split: Dataset, tokenizer: Any, text: str, text_pair: str | None, max_length: int, name: str | None) -> Any:
+    import pyarrow
+    from tqdm.auto import tqdm
+
+    types = {"input_ids": pyarrow.int32(), "attention_mask": pyarrow.int8(), "token_type_ids": pyarrow.int8()}
+    batches = []
+    for at in tqdm(range(0, len(split), CHUNK), desc=f"tokenize {name}", disable=name is None, leave=False):
+        rows = split[at : at + CHUNK]
+        texts = [rows[text], rows[text_pair]] if text_pair else [rows[text]]
+        encoded = tokenizer(*texts, truncation=True, max_length=max_length)
+        columns = {key: pyarrow.array(encoded[key], pyarrow.list_(types[key])) for key in types if key in encoded}
+        columns["ids"] = pyarrow.array(range(at, at + len(rows[text])), pyarrow.int64())
+        batches.append(pyarrow.record_batch(columns))
+    return pyarrow.Table.from_batches(batches)
+
+
+@dataclass(frozen=True)
+class Padding:
+    """Makes a batch of rows: padded to the longest, rounded up, as int64 tensors of (rows, tokens).
+
+    Also in the batch: ``labels`` ((rows,) int64 or float32, or (rows, labels) float32) and ``ids`` ((rows,) int64),
+    where the rows have them.
+    """
+
+    values: dict[str, int]
+    side: str
+    multiple: int
+    limit: int
+
+    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """Put the rows together."""
+        longest = max(len(row["input_ids"]) for row in rows)
+        width = max(longest, min(-(-longest // self.multiple) * self.multiple, self.limit))
+        batch = {}
+        for name, value in self.values.items():
+            if name in rows[0]:
+                padded = np.full((len(rows), width), value, dtype=np.int64)
+                for index, row in enumerate(rows):
+                    tokens = len(row[name])
+                    padded[index, width - tokens if self.side == "left" else 0 :][:tokens] = row[name]
+                batch[name] = torch.from_numpy(padded)
+        if "labels" in rows[0]:
+            labels = np.asarray([row["labels"] for row in rows])
+            batch["labels"] = torch.from_numpy(labels.astype(np.int64 if labels.dtype.kind in "iu" else np.float32))
+        if "ids" in rows[0]:
+            batch["ids"] = torch.tensor([row["ids"] for row in rows])
+        return batch
+
+
+def collate(tokenizer: Any, pad_to_multiple_of: int = 8) -> Padding:
+    """The function that makes batches of a tokenizer's rows; lengths are rounded up, for fewer shapes.
+
+    Raises:
+        InputError: the tokenizer has no padding token.
+    """
+    if tokenizer.pad_token_id is None:
+        raise InputError(f"the tokenizer {tokenizer.name_or_path} has no padding token: set tokenizer.pad_token")
+    values = {"input_ids": tokenizer.pad_token_id, "attention_mask": 0, "token_type_ids": tokenizer.pad_token_type_id}
+    return Padding(values, tokenizer.padding_side, pad_to_multiple_of, int(min(tokenizer.model_max_length, 2**31)))
