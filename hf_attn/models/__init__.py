@@ -1,5 +1,6 @@
-"""Loading pretrained models, choosing what is trained."""
+"""Loading pretrained models, and choosing what of them is trained."""
 
 from .loading import load
+from .trainable import Lora, add_lora, freeze, merge_lora
 
-__all__ = ["load"]
+__all__ = ["Lora", "add_lora", "freeze", "load", "merge_lora"]

@@ -1,0 +1,108 @@
+"""Choose which parameters are trained: freezing, a linear probe, low-rank adapters (LoRA)."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import nn
+from transformers import PreTrainedModel
+
+from ..attention import attention_layers
+from ..attention.dispatch import SLOT
+from ..errors import InputError
+
+QUERY_VALUE = frozenset({"query", "value", "q_proj", "v_proj", "q_lin", "v_lin", "q", "v", "Wqkv", "qkv"})
+
+
+def head_modules(model: PreTrainedModel) -> list[str]:
+    """Return the names of the modules above the encoder: the head that a task adds."""
+    return [name for name, _ in model.named_children() if name != model.base_model_prefix]
+
+
+def freeze(model: PreTrainedModel, what: str) -> int:
+    """Stop training a part of a model, and return how many parameters that is.
+
+    Args:
+        model: the model, in place.
+        what: ``embeddings``, ``encoder`` (everything but the head: a linear probe), or a regular expression on
+            parameter names, such as ``layer\\.[0-3]\\.``.
+
+    Raises:
+        InputError: nothing matches, everything would be frozen, or the pattern is no regular expression.
+    """
+    if what == "encoder":
+        heads = tuple(f"{name}." for name in head_modules(model))
+        frozen = [p for name, p in model.named_parameters() if not name.startswith(heads)] if heads else []
+    else:
+        try:
+            pattern = re.compile(r"(^|\.)embeddings?\." if what == "embeddings" else what)
+        except re.error as error:
+            raise InputError(f"--freeze {what!r} is no regular expression: {error}") from None
+        frozen = [p for name, p in model.named_parameters() if pattern.search(name)]
+    if not frozen:
+        names = ", ".join(name for name, _ in list(model.named_parameters())[:3])
+        raise InputError(f"--freeze {what!r} matches no parameter of {type(model).__name__}; they are named {names}, …")
+    if len(frozen) == sum(1 for p in model.parameters() if p.requires_grad):
+        raise InputError(f"--freeze {what!r} freezes all of {type(model).__name__}: nothing would be trained")
+    for parameter in frozen:
+        parameter.requires_grad_(False)
+    return sum(parameter.numel() for parameter in frozen)
+
+
+@dataclass(frozen=True)
+class Lora:
+    """Low-rank adapters: ``W ← W + (alpha/rank) B A``, A of (rank, inputs), B of (outputs, rank), B = 0 at the start.
+
+    Hu et al. 2022, section 4.1.
+    """
+
+    rank: int = 8
+    alpha: float | None = None
+    """None is 2 × rank."""
+    dropout: float = 0.0
+    targets: Sequence[str] | None = None
+    """Names of linear layers; None is the query and value projections."""
+
+
+def add_lora(model: PreTrainedModel, lora: Lora) -> nn.Module:
+    """Return ``model`` with adapters; they, the head and the attention variant are trained, all else is frozen.
+
+    Raises:
+        InputError: the model has no such layers.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    targets = list(lora.targets or projections(model))
+    linear = {name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+    missing = sorted(set(targets) - linear - {"all-linear"})
+    if missing or not targets:
+        raise InputError(
+            f"LoRA targets {', '.join(missing) or 'query and value'} are no linear layers of {type(model).__name__}; "
+            f"it has {', '.join(sorted(linear))}"
+        )
+    trained = [SLOT] if any(hasattr(layer, SLOT) for layer in attention_layers(model).values()) else []
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=2 * lora.rank if lora.alpha is None else lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=targets,
+        modules_to_save=head_modules(model) + trained,
+    )
+    return get_peft_model(model, config)
+
+
+def projections(model: nn.Module) -> list[str]:
+    """Return the names of the query and value projections of a model's attention layers."""
+    found = {
+        name.rpartition(".")[2]
+        for layer in attention_layers(model).values()
+        for name, module in layer.named_modules()
+        if isinstance(module, nn.Linear)
+    }
+    return sorted(found & QUERY_VALUE)
+
+
+def merge_lora(model: nn.Module) -> PreTrainedModel:
+    """Return the model with its adapters added to its weights; any other model as it is."""
+    merge = getattr(model, "merge_and_unload", None)
+    return model if merge is None else merge()  # type: ignore[return-value]
