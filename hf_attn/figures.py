@@ -110,9 +110,9 @@ def curves(log: list[dict[str, Any]], metric: str | None = None) -> "Figure":
         axes[1].set(title=f"Validation {metric.replace('_', ' ')}")
     axes[-1].plot(*series(log, "lr"), color=GREY)
     axes[-1].set(title="Learning rate", ylim=(0, None))
-    axes[-1].ticklabel_format(axis="y", style="sci", scilimits=(-3, 3), useMathText=False)
+    axes[-1].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     for axis in axes:
-        axis.set_xlabel("step")
+        axis.set(xlabel="step", xlim=(0, max(row["step"] for row in log)))
         axis.grid(axis="y")
     return figure
 
@@ -131,20 +131,27 @@ def smooth(values: np.ndarray, share: float = 0.05) -> np.ndarray:
 
 @styled
 def attention_heat(example: AttentionExample) -> "Figure":
-    """Draw how the first token attends to each token: a row a layer, heads averaged, at most 64 tokens."""
+    """Draw how the first token attends to each token: a row a layer, heads averaged, at most 64 tokens.
+
+    The colours end at the greatest weight of a token that is neither first nor last, so that weights resting on
+    ``[CLS]`` and ``[SEP]``, as they often do, leave the words' differences visible.
+    """
     tokens = list(example.tokens)[:64]
     weights = example.weights.mean(axis=1)[:, : len(tokens)]
     layers = len(weights)
-    figure, axis = canvas(2.2 + 0.32 * len(tokens), 1.9 + 0.32 * layers)
-    image = axis.imshow(weights, cmap="Blues", vmin=0, aspect="auto")
+    figure, axis = canvas(max(4.8, 2.2 + 0.32 * len(tokens)), 2.1 + 0.32 * layers)
+    inner = weights[:, 1:-1] if len(tokens) > 2 else weights
+    image = axis.imshow(weights, cmap="Blues", vmin=0, vmax=inner.max(), aspect="auto")
     axis.set_xticks(range(len(tokens)), [shorten(token, 20) for token in tokens], rotation=60, ha="right", fontsize=9)
     axis.set_yticks(range(layers), [str(layer + 1) for layer in range(layers)])
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
-    title = f"Attention of {tokens[0]}, mean of heads"
-    for word, name in (("predicted", example.prediction), ("true", example.label)):
-        title += f", {word} {shorten(name)}" if name else ""
-    axis.set(ylabel="layer", title=title)
-    bar = figure.colorbar(image, ax=axis, fraction=0.03, pad=0.01)
+    said = [
+        f"{word}: {shorten(name)}"
+        for word, name in (("predicted", example.prediction), ("true", example.label))
+        if name
+    ]
+    axis.set(ylabel="layer", title="\n".join([f"Attention of {tokens[0]}, mean of heads", *said]))
+    bar = figure.colorbar(image, ax=axis, fraction=0.03, pad=0.01, extend="max")
     bar.outline.set_visible(False)
     return figure

@@ -18,14 +18,15 @@ FEW_CLASSES = 20
 def confusion(truth: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> "Figure":
     """Draw the confusion matrix, each row as shares of its true class: hits in blue, misses in orange.
 
-    Up to 20 classes the counts are written into the cells; with more, the misses are stretched to be seen.
+    Misses are shaded by the square root of their share, so that rare ones show. Up to 20 classes the counts are
+    written into the cells.
 
     Args:
         truth: (examples,) true classes.
         predicted: (examples,) predicted classes.
         names: The classes' names.
     """
-    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 
     counts = confusion_counts(truth, predicted, len(names))
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -33,10 +34,10 @@ def confusion(truth: np.ndarray, predicted: np.ndarray, names: Sequence[str]) ->
     size = 3.2 + 0.55 * len(names) if few else 2.6 + 0.15 * len(names)
     figure, axis = canvas(size, size)
     hit = np.eye(len(names), dtype=bool)
-    scale = 1.0 if few else max(0.2, float(shares[~hit].max()))
-    for colour, mask, top in ((BLUE, ~hit, 1.0), (ORANGE, hit, scale)):
+    norms = (PowerNorm(1.0, 0, 1), PowerNorm(0.5, 0, max(0.25, shares[~hit].max(initial=0))))
+    for colour, covered, norm in zip((BLUE, ORANGE), (~hit, hit), norms, strict=True):
         shade = LinearSegmentedColormap.from_list("shade", ["white", colour])
-        axis.imshow(np.ma.masked_array(shares, mask), cmap=shade, vmin=0, vmax=top)
+        axis.imshow(np.ma.masked_array(shares, covered), cmap=shade, norm=norm)
     font = 9 if few else 5.5
     labels = [shorten(name) for name in names]
     axis.set_xticks(range(len(names)), labels, rotation=90 if len(names) > 4 else 0, fontsize=font)
@@ -51,7 +52,7 @@ def confusion(truth: np.ndarray, predicted: np.ndarray, names: Sequence[str]) ->
     if few:
         for (row, column), count in np.ndenumerate(counts):
             if count:
-                ink = "white" if shares[row, column] > 0.55 else INK
+                ink = "white" if row == column and shares[row, column] > 0.55 else INK
                 axis.text(column, row, f"{count:,}", ha="center", va="center", color=ink, fontsize=9)
     return figure
 
@@ -95,9 +96,9 @@ def scatter(truth: np.ndarray, predicted: np.ndarray) -> "Figure":
     figure, axis = canvas(4.8, 4.8)
     ends = [min(truth.min(), predicted.min()), max(truth.max(), predicted.max())]
     axis.plot(ends, ends, color=GREY, linewidth=1, linestyle="--", label="equal")
-    axis.scatter(truth, predicted, s=9, color=BLUE, alpha=max(0.15, min(0.8, 200 / len(truth))), linewidths=0)
+    axis.scatter(truth, predicted, s=9, color=BLUE, alpha=max(0.15, min(0.8, 500 / len(truth))), linewidths=0)
     error = float(np.abs(truth - predicted).mean())
-    axis.set(xlabel="true", ylabel="predicted", title=f"Mean absolute error {error:.3g} on {len(truth):,}")
+    axis.set(xlabel="true", ylabel="predicted", title=f"Mean absolute error {error:.3g} on {len(truth):,} examples")
     axis.set_aspect("equal")
     axis.grid()
     axis.set_axisbelow(True)
@@ -130,7 +131,7 @@ def reliability(truth: np.ndarray, probabilities: np.ndarray, bins: int = 15) ->
     above.set(xlim=(0, 1), ylim=(0, 1.02), title=f"Calibration error {error:.3f}")
     above.set_ylabel("share that is right" if truth.ndim == 1 else "share that has the label")
     above.grid()
-    above.legend(loc="upper left")
+    above.legend(loc="lower right")
     below.bar((np.arange(bins) + 0.5) / bins, count, width=0.9 / bins, color=BLUE)
     below.set(xlabel="confidence" if truth.ndim == 1 else "probability", ylabel="predictions")
     below.grid(axis="y")
