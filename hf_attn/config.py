@@ -1,0 +1,165 @@
+"""The training arguments that every recipe shares; a recipe's own dataclass extends :class:`TrainConfig`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, get_args
+
+from .errors import InputError
+
+Schedule = Literal[
+    "linear",
+    "cosine",
+    "cosine_with_restarts",
+    "polynomial",
+    "constant",
+    "constant_with_warmup",
+    "inverse_sqrt",
+    "warmup_stable_decay",
+]
+Precision = Literal["auto", "no", "bf16", "fp16"]
+
+
+@dataclass(kw_only=True)
+class Output:
+    """Run and output"""
+
+    output_dir: str = "runs/latest"
+    """Folder of the run; made if missing."""
+    overwrite: bool = False
+    """Replace the run that output_dir holds."""
+    resume: bool = False
+    """Go on from the last checkpoint in output_dir with the same arguments; starts from the beginning if it has none."""
+    seed: int = 0
+    """Of the new weights, the order of the examples, dropout and missing splits."""
+
+
+@dataclass(kw_only=True)
+class Length:
+    """How long to train"""
+
+    epochs: float = 4.0
+    """Passes over the training examples; 0.5 is half of them."""
+    max_steps: int | None = None
+    """Optimizer steps, in place of epochs."""
+    limit: int | None = None
+    """Only this many examples of each split, chosen by the seed: for trials."""
+    patience: int | None = None
+    """Stop after this many evaluations in a row without a better score."""
+
+
+@dataclass(kw_only=True)
+class Batches:
+    """Batches"""
+
+    batch_size: int = 32
+    """Examples of a batch on one process; an optimizer step sees batch_size x accumulation_steps x processes."""
+    eval_batch_size: int | None = None
+    """Examples of a batch in evaluation; null is twice batch_size."""
+    accumulation_steps: int = 1
+    """Batches that make one optimizer step."""
+    auto_batch_size: bool = False
+    """Out of memory: split the batches in halves and repeat the step, with the same result (one process only)."""
+    group_by_length: bool = True
+    """Batches of examples of like length, against padding."""
+    num_workers: int = 0
+    """Processes that prepare batches; 0 is the training process itself."""
+
+
+@dataclass(kw_only=True)
+class Optimization:
+    """Optimizer (AdamW) and schedule"""
+
+    lr: float = 2e-4
+    """Highest learning rate."""
+    attention_lr: float | None = None
+    """Learning rate of the parameters that an attention variant adds; null is 10 x lr."""
+    weight_decay: float = 0.01
+    """Not applied to norms, biases and the parameters of attention variants."""
+    layer_decay: float = 1.0
+    """Each layer below the head learns at this fraction of the rate of the one above it; 1 is the same rate for all."""
+    schedule: Schedule = "linear"
+    """Shape of the learning rate after the warm-up; the stable phase of warmup_stable_decay ends at 80 % of the steps."""
+    warmup: float = 0.06
+    """Steps in which the learning rate rises from 0: a fraction of all steps, or a number of steps if 1 or more."""
+    max_grad_norm: float = 1.0
+    """Gradients with a greater L2 norm are scaled down to it; 0 is off."""
+    ema: float | None = None
+    """Decay per step of an average of the weights, which then is evaluated and saved; usual is 0.999."""
+
+
+@dataclass(kw_only=True)
+class Speed:
+    """Precision and speed"""
+
+    precision: Precision = "auto"
+    """Of the matrix products; auto is bf16 where the processor or GPU computes in it, otherwise no (fp32)."""
+    compile: bool = False
+    """Compile the model with torch.compile: minutes at first, faster steps on GPUs."""
+
+
+@dataclass(kw_only=True)
+class Evaluation:
+    """Evaluation and checkpoints"""
+
+    eval_every: float = 1.0
+    """Epochs between evaluations, which never change the weights; the last step is always evaluated."""
+    metric: str | None = None
+    """Validation score that chooses the best model; with a leading "-" less is better; null is the recipe's own choice."""
+    save_every: int | None = None
+    """Optimizer steps between checkpoints; null is at each evaluation."""
+    keep: int = 2
+    """Checkpoints to keep, besides the best one."""
+
+
+@dataclass(kw_only=True)
+class Logging:
+    """Logging"""
+
+    log_every: int = 10
+    """Optimizer steps between lines in log.jsonl."""
+    trackers: list[str] = field(default_factory=list)
+    """Where else to log: tensorboard, wandb, trackio, and whatever else Accelerate knows."""
+
+
+@dataclass(kw_only=True)
+class TrainConfig(Output, Length, Batches, Optimization, Speed, Evaluation, Logging):
+    """Arguments of :func:`hf_attn.training.fit`.
+
+    A recipe's subclass may extend ``problems`` with checks of its own fields, and ``may_change`` with those that a
+    resumed run may have different.
+
+    Raises:
+        InputError: values that make no sense, all of them named.
+    """
+
+    may_change: ClassVar[frozenset[str]] = frozenset(
+        {"output_dir", "overwrite", "resume", "num_workers", "eval_batch_size", "keep", "log_every", "trackers"}
+    )
+
+    recipe: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values, all at once."""
+        if problems := self.problems():
+            raise InputError("; ".join(problems))
+
+    def problems(self) -> list[str]:
+        """What is wrong with the values, one line each."""
+        above_zero = ("epochs", "max_steps", "limit", "patience", "batch_size", "eval_batch_size", "accumulation_steps")
+        above_zero += ("lr", "attention_lr", "eval_every", "save_every", "keep", "log_every")
+        at_least_zero = ("seed", "num_workers", "weight_decay", "warmup", "max_grad_norm")
+        checks = [(name, lambda x: x > 0, "must be above 0") for name in above_zero]
+        checks += [(name, lambda x: x >= 0, "must be at least 0") for name in at_least_zero]
+        checks += [("layer_decay", lambda x: 0 < x <= 1, "must be above 0 and at most 1")]
+        checks += [("ema", lambda x: 0 < x < 1, "must lie between 0 and 1, such as 0.999")]
+        found = []
+        for name, holds, expected in checks:
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and holds(value)):
+                found.append(f"{name} is {value}: it {expected}")
+        for name, choices in (("schedule", get_args(Schedule)), ("precision", get_args(Precision))):
+            if getattr(self, name) not in choices:
+                found.append(f"{name} is {getattr(self, name)!r}: choose one of {', '.join(choices)}")
+        return found

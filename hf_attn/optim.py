@@ -1,0 +1,105 @@
+"""AdamW with the right decay and learning rate for each parameter, and its schedule."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
+
+from .config import TrainConfig
+
+SLOT = ".hf_attn."
+"""In the name of every parameter that an attention variant adds."""
+
+LAYER_NUMBER = re.compile(r"\.(\d+)\.")
+
+
+def create(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
+    """AdamW over the trainable parameters of ``model`` as ``config`` has it, in the fused form where there is one.
+
+    Raises:
+        ValueError: nothing is trainable.
+    """
+    attention_lr = config.attention_lr if config.attention_lr is not None else 10 * config.lr
+    groups = parameter_groups(model, config.lr, config.weight_decay, config.layer_decay, attention_lr)
+    if not groups:
+        raise ValueError("no parameter of the model is trainable: unfreeze some of it")
+    device = groups[0]["params"][0].device.type
+    return torch.optim.AdamW(groups, lr=config.lr, fused=device in ("cpu", "cuda"))
+
+
+def parameter_groups(
+    model: nn.Module, lr: float, weight_decay: float, layer_decay: float = 1.0, attention_lr: float | None = None
+) -> list[dict[str, Any]]:
+    """Groups of trainable parameters for an optimizer, highest learning rate first.
+
+    Weights are decayed, but norms, biases and other vectors are not. With ``layer_decay`` δ a parameter that lies n
+    blocks below the head learns at lr·δⁿ, the embeddings lowest of all (Howard & Ruder 2018; Clark et al. 2020).
+    Parameters of an attention variant learn at ``attention_lr`` (``lr`` if None) and are never decayed: they are
+    written as differences from the pretrained function.
+
+    Returns:
+        ``{"params", "lr", "weight_decay", "names"}`` each.
+    """
+    depth = depths(model)
+    top = max(depth.values(), default=0)
+    groups: dict[tuple[float, float], dict[str, Any]] = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        slot = SLOT in f".{name}"
+        base = attention_lr if slot and attention_lr is not None else lr
+        rate = base * (1.0 if slot else layer_decay ** (top - depth[name]))
+        decay = 0.0 if slot or parameter.ndim < 2 else weight_decay
+        group = groups.setdefault((rate, decay), {"params": [], "lr": rate, "weight_decay": decay, "names": []})
+        group["params"].append(parameter)
+        group["names"].append(name)
+    return sorted(groups.values(), key=lambda group: (-group["lr"], -group["weight_decay"]))
+
+
+def depths(model: nn.Module) -> dict[str, int]:
+    """Depth of each parameter by its module's name: 0 embeddings, 1 … n the blocks, n + 1 the head.
+
+    Blocks are the longest numbered ``nn.ModuleList`` path of the model (``encoder.layer.3``); two towers or stacks
+    (``encoder.layers``, ``decoder.layers``) each count from 1. What stands beside the blocks belongs to the embeddings
+    if it comes before the first block, otherwise to the head.
+    """
+    blocks = {f"{name}." for name, module in model.named_modules() if isinstance(module, nn.ModuleList) and len(module)}
+    blocks = {path for path in blocks if not any(path != other and path.startswith(other) for other in blocks)}
+    sizes = {path: len(model.get_submodule(path[:-1])) for path in blocks}
+    longest = max(sizes.values(), default=0)
+    found: dict[str, int] = {}
+    passed = False
+    for name, _ in model.named_parameters():
+        path = next((path for path in blocks if name.startswith(path)), None)
+        if path is not None and sizes[path] > 1:
+            number = int(name[len(path) :].split(".")[0])
+            found[name] = longest - sizes[path] + number + 1
+            passed = True
+        else:
+            found[name] = longest + 1 if passed or not longest else 0
+    return found
+
+
+def schedule(optimizer: torch.optim.Optimizer, config: TrainConfig, steps: int) -> LRScheduler:
+    """Learning rates over ``steps`` optimizer steps: warm-up from 0, then the shape that ``config.schedule`` names.
+
+    It is to be stepped once an optimizer step on each process, and not to be given to ``accelerator.prepare``.
+    """
+    from transformers import get_scheduler
+
+    warmup = warmup_steps(config.warmup, steps)
+    name, options = config.schedule, {}
+    if name == "constant" and warmup:
+        name = "constant_with_warmup"
+    if name == "warmup_stable_decay":
+        options = {"num_decay_steps": max(1, steps // 5)}
+    return get_scheduler(name, optimizer, warmup, steps, scheduler_specific_kwargs=options)
+
+
+def warmup_steps(warmup: float, steps: int) -> int:
+    """Steps of warm-up out of ``steps``, of a fraction (below 1) or a number."""
+    return min(steps, round(warmup) if warmup >= 1 else round(warmup * steps))
