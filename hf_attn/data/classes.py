@@ -78,8 +78,8 @@ def _not_classes(trained: Counter[Any], found: dict[str, list[Any]], column: str
         mistakes.append(f"'{column}' has one class only in train ({listing(list(trained))}): at least two are needed")
     if len(trained) > max(10, rows // 2):
         mistakes.append(
-            f"'{column}' has {len(trained)} different values in {rows} rows, so they are no classes: name the column of "
-            "the labels, or say kind 'regression' for numbers to predict"
+            f"'{column}' has {len(trained)} different values in {rows} rows, so they are no classes: name the column "
+            "of the labels, or say kind 'regression' for numbers to predict"
         )
     for name, values in found.items():
         if unknown := sorted(set(values) - trained.keys()):

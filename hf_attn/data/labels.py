@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -93,9 +94,9 @@ def encode_labels(
         return _add(splits, kind, regression.encode(splits, name)), Labels(kind, (), name)
     if kind == "multi":
         values, names, counts = multilabel.encode_lists(splits, name)
-    else:
-        values, names, counts = classes.encode(splits, name, label_names)
-    return _add(splits, kind, values), Labels(kind, names, name, counts)
+        return _add(splits, kind, values), Labels(kind, names, name, counts)
+    numbers, names, counts = classes.encode(splits, name, label_names)
+    return _add(splits, kind, numbers), Labels(kind, names, name, counts)
 
 
 def kind_of(dataset: Dataset, column: str) -> str:
@@ -132,7 +133,7 @@ def class_values(dataset: Dataset, column: str) -> np.ndarray | None:
     return np.asarray([ids[value] for value in values])
 
 
-def _add(splits: DatasetDict, kind: str, values: dict[str, list[Any]]) -> DatasetDict:
+def _add(splits: DatasetDict, kind: str, values: Mapping[str, Sequence[Any]]) -> DatasetDict:
     from datasets import DatasetDict, List, Value
 
     feature = {"single": Value("int64"), "multi": List(Value("float32")), "regression": Value("float32")}[kind]

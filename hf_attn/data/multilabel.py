@@ -74,7 +74,8 @@ def _unusable(found: dict[str, list[Any]], column: str) -> list[str]:
         odd = [repr(row) for row in rows if row is not None and not _is_labels(row)]
         if odd:
             mistakes.append(
-                f"{name} has values in '{column}' that are no list of names, of whole numbers, or of 0 and 1: {listing(odd)}"
+                f"{name} has values in '{column}' that are no list of names, of whole numbers, or of 0 and 1: "
+                f"{listing(odd)}"
             )
     return mistakes
 

@@ -22,7 +22,8 @@ def encode(splits: DatasetDict, column: str) -> dict[str, list[float]]:
             mistakes.append(f"{name} has labels in '{column}' that are no numbers: {listing(odd)}")
         if bad:
             mistakes.append(
-                f"{name} has {len(bad)} labels in '{column}' that are null, NaN or infinite (rows {listing(bad)}, from 0)"
+                f"{name} has {len(bad)} labels in '{column}' that are null, NaN or infinite "
+                f"(rows {listing(bad)}, from 0)"
             )
         if not odd and not bad:
             encoded[name] = [float(value) for value in values]
