@@ -74,7 +74,7 @@ def tokenize(
         tokenizer: of transformers.
         text: column.
         text_pair: column of the second text.
-        max_length: tokens of a row, or of a pair, with special tokens; what is longer is cut. The tokenizer's by default.
+        max_length: tokens of a row, or of a pair, with special tokens; the rest is cut. The tokenizer's by default.
         progress: show a bar.
 
     Raises:

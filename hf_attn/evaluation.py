@@ -1,0 +1,156 @@
+"""What a model predicts for a split, on any number of processes, and how good that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from .data.columns import nearest
+from .errors import InputError
+from .metrics import METRICS, Outcome, check_metric, default_metric, direction, evaluate_metric, outcome
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from .data.labels import Labels
+
+__all__ = [
+    "Predictions",
+    "check_metric",
+    "default_metric",
+    "direction",
+    "interval",
+    "predict",
+    "probabilities",
+    "report",
+    "scores",
+]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Outputs of a model for the rows of a split.
+
+    Attributes:
+        ids: (rows,) int64 row numbers, in order.
+        logits: (rows, outputs) float32.
+        labels: (rows,) or (rows, outputs), or None if the split has none.
+    """
+
+    ids: np.ndarray
+    logits: np.ndarray
+    labels: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def predict(model: nn.Module, loader: Iterable[dict[str, torch.Tensor]], accelerator: Accelerator) -> Predictions:
+    """Predict every row once, and give all of them, in order, to every process.
+
+    The loader gives each process rows of its own (``data.eval_loader``), any number of them, with their ``ids``.
+    Nothing is padded or dropped, no random number is drawn, and each module is left in the mode it was in.
+    """
+    from accelerate.utils import gather_object
+
+    plain = accelerator.unwrap_model(model)  # the wrapper of several processes waits for batches that not all have
+    modes = [(module, module.training) for module in plain.modules()]
+    parts = []
+    plain.eval()
+    try:
+        with torch.inference_mode(), accelerator.autocast():
+            for batch in loader:
+                inputs = {name: tensor.to(accelerator.device, non_blocking=True) for name, tensor in batch.items()}
+                ids, labels = inputs.pop("ids"), inputs.pop("labels", None)
+                parts.append((ids, plain(**inputs).logits.float(), labels))
+    finally:
+        for module, mode in modes:
+            module.training = mode
+    mine = [tuple(None if tensor is None else tensor.cpu().numpy() for tensor in part) for part in parts]
+    gathered = gather_object(mine) if accelerator.num_processes > 1 else mine
+    ids, logits = (np.concatenate([part[index] for part in gathered]) for index in (0, 1))
+    labels = None if gathered[0][2] is None else np.concatenate([part[2] for part in gathered])
+    order = np.argsort(ids)
+    return Predictions(ids[order], logits[order], None if labels is None else labels[order])
+
+
+def probabilities(predictions: Predictions, labels: Labels) -> np.ndarray:
+    """(rows, classes): softmax, or sigmoid for multi-label; for regression the values, (rows, 1)."""
+    truth = np.zeros(predictions.logits.shape if labels.kind == "multi" else len(predictions))
+    return outcome(predictions.logits, truth, labels.kind).probability.reshape(len(predictions), -1)
+
+
+def scores(predictions: Predictions, labels: Labels, metrics: Sequence[str] = ()) -> dict[str, float]:
+    """All scores of this kind of labels, and those of ``metrics`` that ``evaluate`` has.
+
+    A score that has no value on these rows (AUROC without a row of some class) is left out.
+
+    Raises:
+        InputError: no labels, or a metric that does not exist.
+        FloatingPointError: logits that are not finite: the model has diverged.
+    """
+    rows = _outcome(predictions, labels)
+    found = {name: metric(rows) for name, metric in METRICS[labels.kind].items()}
+    for name in (name.removeprefix("-") for name in metrics):
+        if name not in found:
+            values = evaluate_metric(name, labels.kind, rows.prediction, rows.truth)
+            found |= {name if key == name or len(values) == 1 else f"{name}_{key}": v for key, v in values.items()}
+    return {name: value for name, value in found.items() if value == value}
+
+
+def report(predictions: Predictions, labels: Labels) -> str:
+    """scikit-learn's table of precision, recall and F1 by class; for regression the scores, one a line."""
+    rows = _outcome(predictions, labels)
+    if labels.kind == "regression":
+        return "\n".join(f"{name:>12}  {value:.4f}" for name, value in scores(predictions, labels).items())
+    from sklearn.metrics import classification_report
+
+    numbers = list(range(labels.num_labels))
+    table: Any = classification_report(
+        rows.truth, rows.prediction, labels=numbers, target_names=labels.names, digits=4, zero_division=0
+    )
+    return str(table)
+
+
+def interval(
+    predictions: Predictions,
+    labels: Labels,
+    metric: str,
+    *,
+    samples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Percentile bootstrap over rows (Efron & Tibshirani 1993, ch. 13): where a score lies for other rows like these.
+
+    Raises:
+        InputError: a metric that is not one of ours, or that has no value here.
+    """
+    rows, own = _outcome(predictions, labels), METRICS[labels.kind]
+    name = metric.removeprefix("-")
+    if name not in own:
+        raise InputError(f"no interval for '{name}', only for {', '.join(own)}{nearest(name, own)}")
+    random = np.random.default_rng(seed)
+    count = len(predictions)
+    values = np.array([own[name](rows.take(random.integers(0, count, count))) for _ in range(samples)])
+    if np.isnan(values).all():
+        raise InputError(f"'{name}' has no value on these rows")
+    low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def _outcome(predictions: Predictions, labels: Labels) -> Outcome:
+    if predictions.labels is None:
+        raise InputError("these rows have no labels: there is nothing to compare the predictions with")
+    odd = predictions.ids[~np.isfinite(predictions.logits).all(axis=1)]
+    if len(odd):
+        raise FloatingPointError(
+            f"the logits of {len(odd)} of {len(predictions)} rows are not finite (first: row {odd[0]}): the model has "
+            "diverged; train with a smaller lr"
+        )
+    return outcome(predictions.logits, predictions.labels, labels.kind)
