@@ -66,8 +66,8 @@ def predict(model: nn.Module, loader: Iterable[dict[str, torch.Tensor]], acceler
         with torch.inference_mode(), accelerator.autocast():
             for batch in loader:
                 inputs = {name: tensor.to(accelerator.device, non_blocking=True) for name, tensor in batch.items()}
-                ids, labels = inputs.pop("ids"), inputs.pop("labels", None)
-                parts.append((ids, plain(**inputs).logits.float(), labels))
+                ids, truth = inputs.pop("ids"), inputs.pop("labels", None)
+                parts.append((ids, plain(**inputs).logits.float(), truth))
     finally:
         for module, mode in modes:
             module.training = mode
