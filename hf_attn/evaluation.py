@@ -73,10 +73,11 @@ def predict(model: nn.Module, loader: Iterable[dict[str, torch.Tensor]], acceler
             module.training = mode
     mine = [tuple(None if tensor is None else tensor.cpu().numpy() for tensor in part) for part in parts]
     gathered = gather_object(mine) if accelerator.num_processes > 1 else mine
-    ids, logits = (np.concatenate([part[index] for part in gathered]) for index in (0, 1))
-    labels = None if gathered[0][2] is None else np.concatenate([part[2] for part in gathered])
-    order = np.argsort(ids)
-    return Predictions(ids[order], logits[order], None if labels is None else labels[order])
+    rows, outputs = (np.concatenate([part[index] for part in gathered]) for index in (0, 1))
+    order = np.argsort(rows)
+    labelled = gathered[0][2] is not None
+    values = np.concatenate([part[2] for part in gathered])[order] if labelled else None
+    return Predictions(rows[order], outputs[order], values)
 
 
 def probabilities(predictions: Predictions, labels: Labels) -> np.ndarray:
