@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .markdown import escape, fenced
+
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
 
@@ -88,7 +90,7 @@ def eval_results(record: "RunRecord") -> "list[EvalResult]":
 
     dataset = getattr(record.config, "dataset", None)
     results = []
-    for name, value in record.scores.get("test", {}).items():
+    for name, value in record.scores.items():
         kind, readable = METRICS.get(name, (name, name))
         results.append(
             EvalResult(
@@ -134,7 +136,7 @@ def summary(record: "RunRecord") -> str:
         "regression": "a number",
     }[record.labels.kind]
     base = escape(short_source(getattr(record.config, "model", "a pretrained model")))
-    line = f"{base}, fine-tuned to give each text {what}, by `hf-attn {record.recipe}`."
+    line = f"{base}, fine-tuned to give each text {what}, by `hf-attn {record.config.recipe}`."
     return line + (f"\n\nLabels: {', '.join(escape(str(name)) for name in names)}." if names else "")
 
 
@@ -166,17 +168,17 @@ def usage(folder: Path, record: "RunRecord") -> str:
 
 def score_table(record: "RunRecord") -> str:
     """Return validation and test scores as a table, with the test score's interval."""
-    splits = [split for split in ("validation", "test") if record.scores.get(split)]
-    names = list(dict.fromkeys(name for split in splits for name in record.scores[split]))
+    splits = record.split_scores
+    names = list(dict.fromkeys(name for scores in splits.values() for name in scores))
     rows = [["Score", *splits], ["---", *["---:"] * len(splits)]]
     for name in names:
-        values = [record.scores[split].get(name) for split in splits]
+        values = [scores.get(name) for scores in splits.values()]
         rows.append([escape(METRICS.get(name, (name, name))[1]), *("" if v is None else f"{v:.4f}" for v in values)])
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     if record.interval is None:
         return table
     low, high = record.interval
-    name = escape(METRICS.get(record.metric.lstrip("-"), ("", record.metric.lstrip("-")))[1])
+    name = escape(METRICS.get(record.metric, ("", record.metric))[1])
     count = len(record.predictions.ids)
     return f"{table}\n\n{name} on test: 95 % bootstrap interval {low:.4f} to {high:.4f} ({count:,} examples)."
 
@@ -198,17 +200,14 @@ def circumstances(facts: dict[str, Any]) -> str:
     training, hardware = facts["training"], facts["hardware"]
     where = " and ".join([f"{hardware['cores']} cores of {hardware['processor']}", *hardware["gpus"]])
     parts = []
-    if training["steps"] is not None:
-        best = f", the best at step {training['best_step']:,}" if training["best_step"] is not None else ""
-        parts.append(f"{training['steps']:,} steps{best}")
-    if training["seconds"] is not None:
-        parts.append(f"{training['seconds']:,.0f} s")
+    best = f", the best at step {training['best_step']:,}" if training["best_step"] is not None else ""
+    parts.append(f"{training['steps']:,} steps{best}")
+    parts.append(f"{training['seconds']:,.0f} s of training steps")
     if training["tokens_per_second"] is not None:
         parts.append(f"{training['tokens_per_second']:,.0f} tokens a second without padding")
     done = "; ".join(parts)
     versions = ", ".join(f"{escape(name)} {escape(number)}" for name, number in facts["versions"].items())
-    trained = f"{done}, on" if done else "On"
-    return f"{trained} {escape(where)}, precision {hardware['precision']}.\n\nVersions: {versions}."
+    return f"{done}, on {escape(where)}, precision {hardware['precision']}.\n\nVersions: {versions}."
 
 
 def provenance(record: "RunRecord") -> str:
@@ -225,20 +224,6 @@ def provenance(record: "RunRecord") -> str:
 def with_model_id(text: str, model_id: str) -> str:
     """Return the card with the usage snippet naming ``model_id``."""
     return re.sub(r"^model_id = .*$", lambda _: f"model_id = {json.dumps(model_id)}", text, count=1, flags=re.MULTILINE)
-
-
-def escape(text: Any) -> str:
-    """Return ``text`` on one line so that markdown and HTML show it as it is."""
-    line = " ".join(str(text).split())
-    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_{}\[\]()#+\-!|~$:@])", r"\\\1", line)
-
-
-def fenced(text: str) -> str:
-    """Return ``text`` as a code block whose fence is longer than any in the text."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}text\n{text.rstrip()}\n{fence}"
 
 
 def is_hub_id(source: Any) -> bool:

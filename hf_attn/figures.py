@@ -1,14 +1,12 @@
 """The pictures of a run: learning curves, confusions, reliability, and where the model attends."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import InputError
+from .attended import AttentionExample
 from .plotting import BLUE, GREY, ORANGE, canvas, save, shorten, styled
 from .score_figures import classes, confusion, reliability, scatter
 
@@ -17,32 +15,6 @@ if TYPE_CHECKING:
 
     from .data.labels import Labels
     from .evaluation import Predictions
-
-
-@dataclass(frozen=True)
-class AttentionExample:
-    """One example and the weights with which its first token attends to all of its tokens.
-
-    Attributes:
-        tokens: The example's tokens, padding left out.
-        weights: (layers, heads, tokens), before dropout: ``attention_map(model, inputs, rows=[0])[:, 0, :, 0]``.
-        prediction: What the model says of the example.
-        label: What it is, where that is known.
-    """
-
-    tokens: Sequence[str]
-    weights: np.ndarray
-    prediction: str = ""
-    label: str | None = None
-
-    def __post_init__(self) -> None:
-        weights = np.asarray(self.weights, dtype=float)
-        if weights.ndim != 3 or weights.shape[-1] != len(self.tokens):
-            raise InputError(
-                f"attention weights of shape {weights.shape} do not fit {len(self.tokens)} tokens: "
-                "expected (layers, heads, tokens)"
-            )
-        object.__setattr__(self, "weights", weights)
 
 
 def draw(
@@ -57,7 +29,7 @@ def draw(
     Curves come from ``folder/log.jsonl``. Classification gets a confusion matrix (for several labels an example:
     precision and recall of each label) and a reliability diagram, regression a scatter plot.
     """
-    from .prediction import class_probabilities
+    from .evaluation import probabilities as probabilities_of
 
     pictures: dict[str, Figure] = {}
     log = read_log(folder / "log.jsonl")
@@ -68,7 +40,7 @@ def draw(
         if labels.kind == "regression":
             pictures["scatter.png"] = scatter(truth.reshape(-1), predictions.logits.reshape(-1))
         else:
-            probabilities = class_probabilities(predictions.logits, labels.kind)
+            probabilities = probabilities_of(predictions, labels)
             if labels.kind == "single":
                 pictures["confusion.png"] = confusion(truth, probabilities.argmax(-1), labels.names)
             else:
@@ -92,16 +64,16 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 @styled
 def curves(log: list[dict[str, Any]], metric: str | None = None) -> "Figure":
     """Draw training and validation loss, the validation score that chooses the model, and the learning rate."""
-    validation = [row for row in log if any(key.startswith("validation/") for key in row)]
+    validation = [row for row in log if any(key.startswith("valid_") for key in row)]
     metric = (metric or "loss").lstrip("-")
-    score = f"validation/{metric}"
+    score = f"valid_{metric}"
     panels = 3 if metric != "loss" and any(score in row for row in validation) else 2
     figure, axes = canvas(3.9 * panels, 3.3, ncols=panels)
     step, loss = series(log, "loss")
     axes[0].plot(step, loss, color=BLUE, alpha=0.25, linewidth=1)
     axes[0].plot(step, smooth(loss), color=BLUE, label="training, smoothed")
-    if any("validation/loss" in row for row in validation):
-        axes[0].plot(*series(validation, "validation/loss"), "o-", color=ORANGE, markersize=4, label="validation")
+    if any("valid_loss" in row for row in validation):
+        axes[0].plot(*series(validation, "valid_loss"), "o-", color=ORANGE, markersize=4, label="validation")
     axes[0].set(title="Loss", ylim=(0, None))
     axes[0].legend()
     if panels == 3:
@@ -131,27 +103,24 @@ def smooth(values: np.ndarray, share: float = 0.05) -> np.ndarray:
 
 @styled
 def attention_heat(example: AttentionExample) -> "Figure":
-    """Draw how the first token attends to each token: a row a layer, heads averaged, at most 64 tokens.
+    """Draw how one token attends to each token: a row a layer, heads averaged, at most 64 tokens.
 
-    The colours end at the greatest weight of a token that is neither first nor last, so that weights resting on
-    ``[CLS]`` and ``[SEP]``, as they often do, leave the words' differences visible.
+    The colours end at the greatest weight of a token of the text, so that weights resting on ``[CLS]`` and ``[SEP]``,
+    as they often do, leave the words' differences visible.
     """
     tokens = list(example.tokens)[:64]
     weights = example.weights.mean(axis=1)[:, : len(tokens)]
     layers = len(weights)
     figure, axis = canvas(max(4.8, 2.2 + 0.32 * len(tokens)), 2.1 + 0.32 * layers)
-    inner = weights[:, 1:-1] if len(tokens) > 2 else weights
-    image = axis.imshow(weights, cmap="Blues", vmin=0, vmax=inner.max(), aspect="auto")
+    text = weights[:, example.is_text[: len(tokens)]]
+    image = axis.imshow(weights, cmap="Blues", vmin=0, vmax=text.max(initial=0) or None, aspect="auto")
     axis.set_xticks(range(len(tokens)), [shorten(token, 20) for token in tokens], rotation=60, ha="right", fontsize=9)
     axis.set_yticks(range(layers), [str(layer + 1) for layer in range(layers)])
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
-    said = [
-        f"{word}: {shorten(name)}"
-        for word, name in (("predicted", example.prediction), ("true", example.label))
-        if name
-    ]
-    axis.set(ylabel="layer", title="\n".join([f"Attention of {tokens[0]}, mean of heads", *said]))
+    said = [f"{what}: {shorten(name)}" for what, name in example.said]
+    title = "\n".join([f"Attention of {example.tokens[example.row]}, mean of heads", *said])
+    axis.set(ylabel="layer", title=title)
     bar = figure.colorbar(image, ax=axis, fraction=0.03, pad=0.01, extend="max")
     bar.outline.set_visible(False)
     return figure

@@ -38,7 +38,7 @@ def styled(picture: Callable[..., "Figure"]) -> Callable[..., "Figure"]:
     def draw_styled(*arguments: Any, **options: Any) -> "Figure":
         import matplotlib
 
-        with matplotlib.rc_context(STYLE):
+        with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
             return picture(*arguments, **options)
 
     return draw_styled

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,8 +11,7 @@ from .errors import InputError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-Kind = Literal["single", "multi", "regression"]
-KINDS: dict[str | None, Kind] = {
+KINDS = {
     None: "single",
     "single_label_classification": "single",
     "multi_label_classification": "multi",
@@ -47,18 +46,23 @@ def predict(
     Raises:
         InputError: No such model, texts that are no strings, pairs that do not fit.
     """
+    from .data.labels import Labels
+    from .evaluation import Predictions, probabilities
+
     check_texts(texts, text_pair, top_k, batch_size)
     if isinstance(run, str | Path):
         model, saved_tokenizer = load(run)
     else:
         model, saved_tokenizer = run, None
-    tokenizer = tokenizer or saved_tokenizer or load_tokenizer(model.name_or_path)
+    tokenizer = tokenizer or saved_tokenizer or load_tokenizer(str(model.name_or_path))
     values = logits(model, tokenizer, list(texts), list(text_pair) if text_pair is not None else None, batch_size)
-    kind = KINDS[model.config.problem_type]
-    if kind == "regression" or values.shape[1] == 1:
+    kind = "regression" if values.shape[1] == 1 else KINDS[model.config.problem_type]
+    if kind == "regression":
         return [{"value": float(row[0]) if len(row) == 1 else row.tolist()} for row in values]
-    names = [model.config.id2label[index] for index in range(values.shape[1])]
-    return [label_of(row, names, kind, top_k) for row in class_probabilities(values, kind)]
+    names = {int(index): name for index, name in (model.config.id2label or {}).items()}
+    labels = Labels(kind, tuple(names[index] for index in range(values.shape[1])))
+    shares = probabilities(Predictions(np.arange(len(values)), values), labels)
+    return [label_of(row, labels.names, kind, top_k) for row in shares]
 
 
 def check_texts(texts: Sequence[str], text_pair: Sequence[str] | None, top_k: int | None, batch_size: int) -> None:
@@ -83,39 +87,44 @@ def check_texts(texts: Sequence[str], text_pair: Sequence[str] | None, top_k: in
 
 
 def load(source: str | Path) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
-    """Return model (in evaluation mode, on the GPU if there is one) and tokenizer of a folder or Hub id.
+    """Return classifier (in evaluation mode, on the GPU if there is one) and tokenizer of a folder or Hub id.
 
     Raises:
-        InputError: The folder or Hub id has no model that can be loaded.
+        InputError: There is none, it cannot be loaded, or its classification head was never trained.
     """
     import torch
-    from transformers import AutoModelForSequenceClassification
 
+    from . import models
     from .models.checkpoint_files import check_model_folder
+    from .registration import register_model_types
 
-    if Path(source).exists() or str(source).startswith((".", "/", "~")) or str(source).count("/") > 1:
-        source = check_model_folder(Path(source).expanduser(), tokenizer=True)
-    model = from_hub_or_folder(AutoModelForSequenceClassification, source)
-    return model.to("cuda" if torch.cuda.is_available() else "cpu").eval(), load_tokenizer(source)
+    register_model_types()
+    source = Path(source).expanduser() if Path(source).expanduser().exists() else source
+    check_model_folder(source, tokenizer=True)
+    model = models.load(source)
+    known = model.config.architectures or ["no architecture named"]
+    if not any("ForSequenceClassification" in name for name in known):
+        raise InputError(
+            f"{str(source)!r} has no trained classification head ({', '.join(known)}): fine-tune it first, such as by "
+            "`hf-attn text_classification`"
+        )
+    model.eval().to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    return model, load_tokenizer(source)
 
 
 def load_tokenizer(source: str | Path) -> "PreTrainedTokenizerBase":
-    """Return the tokenizer saved in a folder or Hub repository."""
+    """Return the tokenizer saved in a folder or Hub repository.
+
+    Raises:
+        InputError: There is none, or it cannot be read.
+    """
     from transformers import AutoTokenizer
 
-    return from_hub_or_folder(AutoTokenizer, source)
-
-
-def from_hub_or_folder(auto_class: Any, source: str | Path) -> Any:
-    """Return ``auto_class.from_pretrained(source)``; what cannot be loaded is an InputError of one line."""
     try:
-        return auto_class.from_pretrained(source)
+        return AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(
-            f"cannot load {str(source)!r}: {reason} Give a run folder, or the id of a model that the Hub has and "
-            "this machine can reach or has downloaded before."
-        ) from error
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(f"the tokenizer of {str(source)!r} cannot be loaded: {reason}") from error
 
 
 def logits(
@@ -129,12 +138,12 @@ def logits(
     import torch
 
     if not texts:
-        return np.zeros((0, model.config.num_labels), np.float32)
+        return np.zeros((0, model.config.num_labels or 1), np.float32)
     encoded = tokenizer(texts, text_pair, truncation=True, max_length=longest(model, tokenizer))
     order = sorted(range(len(texts)), key=lambda index: -len(encoded["input_ids"][index]))
     training = model.training
     model.eval()
-    found = np.zeros((len(texts), model.config.num_labels), np.float32)
+    found = np.zeros((len(texts), model.config.num_labels or 1), np.float32)
     try:
         with torch.inference_mode():
             for start in range(0, len(order), batch_size):
@@ -152,15 +161,6 @@ def longest(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> i
     """Return how many tokens the model takes, as far as tokenizer and config tell; None where they do not."""
     known = [getattr(model.config, "max_position_embeddings", None), tokenizer.model_max_length]
     return min((length for length in known if length is not None and length < 10**6), default=None)
-
-
-def class_probabilities(logits: np.ndarray, kind: str) -> np.ndarray:
-    """Return (examples, classes) probabilities: softmax where the classes exclude each other, else sigmoid."""
-    values = np.asarray(logits, np.float64)
-    if kind == "multi":
-        return 0.5 * (1 + np.tanh(0.5 * values))
-    grown = np.exp(values - values.max(-1, keepdims=True))
-    return grown / grown.sum(-1, keepdims=True)
 
 
 def label_of(probabilities: np.ndarray, names: Sequence[str], kind: str, top_k: int | None) -> dict[str, Any]:

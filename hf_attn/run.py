@@ -20,55 +20,59 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import card, figures, machine
+from .attended import AttentionExample
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from .config import TrainConfig
     from .data.labels import Labels
     from .evaluation import Predictions
+    from .history import History
 
 
 @dataclass(kw_only=True)
 class RunRecord:
     """What a recipe knows of its run when it ends."""
 
-    recipe: str
-    """Name of the recipe, as ``hf-attn`` knows it."""
-    config: Any
-    """The recipe's arguments, a dataclass; ``output_dir``, ``seed``, ``model`` and ``dataset`` are read from it."""
+    config: "TrainConfig"
+    """The recipe's arguments; of its own ones, ``model``, ``dataset`` and ``attention`` are read for the card."""
+    history: "History"
+    """How the training went, as ``fit`` returns it, with the validation scores of the best model."""
     labels: "Labels"
     """Kind of the labels and their names."""
     predictions: "Predictions"
     """Logits and labels of the test split."""
-    scores: Mapping[str, Mapping[str, float]]
-    """Scores by split: ``{"validation": {"accuracy": 0.92, …}, "test": {…}}``."""
-    metric: str
-    """Name of the score that chose the best model."""
+    scores: Mapping[str, float]
+    """Scores of the test split."""
     interval: tuple[float, float] | None = None
-    """95 % bootstrap interval of ``metric`` on the test split."""
+    """95 % bootstrap interval of ``history.metric`` on the test split."""
+    report: str = ""
+    """Text of ``evaluation.report``; shown in the card."""
+    fingerprint: str = ""
+    """sha256 of the data, of ``data.sources.fingerprint``."""
+    attention: AttentionExample | None = None
+    """One test example and where the model attends in it, of ``attended.attend``."""
     task: str = "text-classification"
     """Pipeline name of the Hub."""
-    fingerprint: str = ""
-    """sha256 of the data (``data.fingerprint``)."""
-    steps: int | None = None
-    """Optimizer steps done, over the whole run, resumed parts included."""
-    best_step: int | None = None
-    """The step whose weights are saved."""
-    seconds: float | None = None
-    """Time in training steps, in seconds, without evaluation and loading."""
-    tokens: int | None = None
-    """Tokens trained on in these seconds, padding left out, all processes together."""
-    report: str = ""
-    """scikit-learn's ``classification_report`` of the test split; shown in the card."""
-    attention: figures.AttentionExample | None = None
-    """One test example and where the model attends in it."""
     language: str | None = None
     """Language code of the data, for the card."""
     licence: str | None = None
     """Licence identifier of the model, for the card; leave out what you do not know."""
     dataset_licence: str | None = None
     """Licence of the data, for the card."""
+
+    @property
+    def metric(self) -> str:
+        """Name of the score that chose the best model."""
+        return self.history.metric.removeprefix("-")
+
+    @property
+    def split_scores(self) -> dict[str, Mapping[str, float]]:
+        """Scores by split, as far as there are any."""
+        found = {"validation": self.history.scores, "test": self.scores}
+        return {split: scores for split, scores in found.items() if scores}
 
 
 def finish(
@@ -79,7 +83,7 @@ def finish(
     All processes call it; the main process writes. The folder exists already, with ``config.yaml`` and ``log.jsonl``.
 
     Args:
-        model: The trained model with the weights to keep, wrapped by accelerate or not.
+        model: The trained model with the weights to keep, wrapped by accelerate or not; LoRA adapters are merged.
         processor: The tokenizer; its ``model_max_length`` is the length that prediction will truncate to.
         record: What the recipe knows of its run.
         accelerator: The one the run was started with.
@@ -87,10 +91,11 @@ def finish(
     Returns:
         The run folder.
     """
+    from .models import merge_lora
+
     folder = Path(record.config.output_dir)
     if accelerator.is_main_process:
-        unwrapped = accelerator.unwrap_model(model, keep_torch_compile=False)
-        unwrapped.save_pretrained(folder)
+        merge_lora(accelerator.unwrap_model(model, keep_torch_compile=False)).save_pretrained(folder)
         processor.save_pretrained(folder)
         describe(folder, record, processes=accelerator.num_processes, precision=accelerator.mixed_precision)
     accelerator.wait_for_everyone()
@@ -108,26 +113,26 @@ def describe(folder: Path, record: RunRecord, *, processes: int = 1, precision: 
 
 def run_facts(record: RunRecord, *, processes: int = 1, precision: str = "no") -> dict[str, Any]:
     """Return what ``run.json`` holds: plain strings, numbers, lists and dicts."""
-    speed = record.tokens / record.seconds if record.tokens and record.seconds else None
-    interval = {"metric": record.metric, "level": 0.95, "test": list(record.interval)} if record.interval else None
+    config, history = record.config, record.history
     return {
-        "recipe": record.recipe,
+        "recipe": config.recipe,
         "task": record.task,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "arguments": dataclasses.asdict(record.config),
-        "seed": getattr(record.config, "seed", None),
-        "data": {"source": getattr(record.config, "dataset", None), "fingerprint": record.fingerprint},
+        "arguments": dataclasses.asdict(config),
+        "seed": config.seed,
+        "data": {"source": getattr(config, "dataset", None), "fingerprint": record.fingerprint},
         "training": {
-            "steps": record.steps,
-            "best_step": record.best_step,
-            "seconds": record.seconds,
-            "tokens": record.tokens,
-            "tokens_per_second": speed,
+            "steps": history.step,
+            "best_step": history.best_step,
+            "stopped_early": history.stopped_early,
+            "seconds": history.seconds,
+            "tokens": history.tokens,
+            "tokens_per_second": history.tokens / history.seconds if history.seconds else None,
             "peak_memory_bytes": machine.peak_memory(),
         },
         "metric": record.metric,
-        "scores": {split: dict(values) for split, values in record.scores.items()},
-        "interval": interval,
+        "scores": {split: dict(scores) for split, scores in record.split_scores.items()},
+        "interval": None if record.interval is None else {"level": 0.95, "test": list(record.interval)},
         "versions": machine.versions(),
         "git": machine.git_state(Path.cwd()),
         "hardware": {**machine.hardware(), "processes": processes, "precision": precision},
@@ -143,14 +148,15 @@ def write_predictions(path: Path, predictions: "Predictions", labels: "Labels") 
     import pyarrow
     import pyarrow.parquet
 
-    from .prediction import class_probabilities, label_of
+    from .evaluation import probabilities as probabilities_of
+    from .prediction import label_of
 
     columns: dict[str, Any] = {"id": np.asarray(predictions.ids)}
     if labels.kind == "regression":
         columns["label"] = None if predictions.labels is None else np.asarray(predictions.labels, float).reshape(-1)
         columns["prediction"] = predictions.logits.reshape(-1).astype(float)
     else:
-        probabilities = class_probabilities(predictions.logits, labels.kind)
+        probabilities = probabilities_of(predictions, labels)
         columns["label"] = None if predictions.labels is None else true_names(predictions.labels, labels)
         columns["prediction"] = [label_of(row, labels.names, labels.kind, None)["label"] for row in probabilities]
         columns["probabilities"] = list(probabilities)

@@ -1,6 +1,7 @@
 """What a model folder must hold before anything is loaded from it."""
 
 import json
+import re
 from pathlib import Path
 
 from ..errors import InputError
@@ -9,28 +10,31 @@ WEIGHTS = ("model.safetensors", "adapter_model.safetensors")
 INDEX = "model.safetensors.index.json"
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model")
 FOREIGN = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "tf_model*.h5", "flax_model*.msgpack")
+HUB_ID = r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?"
 CONVERT = (
     "python -c \"import torch, safetensors.torch as s; w = torch.load('{path}', weights_only=True); "
     "s.save_file({{k: v.clone() for k, v in w.items()}}, '{target}', metadata={{'format': 'pt'}})\""
 )
 
 
-def check_model_folder(path: str | Path, *, tokenizer: bool = False) -> Path:
-    """Return ``path`` if a model can be loaded from this folder, without loading it.
+def check_model_folder(source: str | Path, *, tokenizer: bool = False) -> None:
+    """Refuse a folder from which no model can be loaded, without loading it; the id of a Hub repository passes.
 
     Args:
-        path: A model folder: a run, or what ``save_pretrained`` or a download left.
+        source: A model folder (a run, or what ``save_pretrained`` or a download left), or a Hub id.
         tokenizer: Whether the tokenizer's files must be there too.
 
     Raises:
         InputError: The folder is missing; it has no ``config.json`` or an unreadable one; its weights are missing,
             incomplete, damaged, or only a pickle, which can run code when it is opened; its tokenizer is missing.
     """
-    folder = Path(path)
+    folder = Path(source)
     if not folder.exists():
-        raise InputError(f"model folder {str(folder)!r} does not exist: expected one with config.json and weights")
+        if re.fullmatch(HUB_ID, str(source)):
+            return
+        raise InputError(f"model folder {str(source)!r} does not exist: expected one with config.json and weights")
     if not folder.is_dir():
-        raise InputError(f"{str(folder)!r} is a file, expected a model folder with config.json and model.safetensors")
+        raise InputError(f"{str(source)!r} is a file, expected a model folder with config.json and model.safetensors")
     wrong = [*config_faults(folder), *weight_faults(folder)]
     if tokenizer and not any((folder / name).exists() for name in TOKENIZERS):
         wrong.append(
@@ -38,8 +42,7 @@ def check_model_folder(path: str | Path, *, tokenizer: bool = False) -> Path:
             "there, by tokenizer.save_pretrained(folder)"
         )
     if wrong:
-        raise InputError(f"model folder {str(folder)!r}: " + "; ".join(wrong))
-    return folder
+        raise InputError(f"model folder {str(source)!r}: " + "; ".join(wrong))
 
 
 def config_faults(folder: Path) -> list[str]:

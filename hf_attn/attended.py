@@ -1,0 +1,83 @@
+"""One example, what a model says of it, and where it attends in it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class AttentionExample:
+    """One example and the weights with which one of its tokens attends to all of them.
+
+    Attributes:
+        tokens: The example's tokens, padding left out.
+        weights: (layers, heads, tokens), before dropout.
+        special: Which of the tokens are the tokenizer's own, such as ``[CLS]``, and no text.
+        row: The token that attends; the first one is what most encoders classify by.
+        prediction: What the model says of the example.
+        label: What it is, where that is known.
+    """
+
+    tokens: Sequence[str]
+    weights: np.ndarray
+    special: frozenset[str] = frozenset({"[CLS]", "[SEP]", "<s>", "</s>"})
+    row: int = 0
+    prediction: str = ""
+    label: str | None = None
+
+    def __post_init__(self) -> None:
+        weights = np.asarray(self.weights, dtype=float)
+        if weights.ndim != 3 or weights.shape[-1] != len(self.tokens):
+            raise InputError(
+                f"attention weights of shape {weights.shape} do not fit {len(self.tokens)} tokens: "
+                "expected (layers, heads, tokens)"
+            )
+        object.__setattr__(self, "weights", weights)
+
+    @property
+    def said(self) -> list[tuple[str, str]]:
+        """What was predicted and what is true, as far as they are known."""
+        return [(what, name) for what, name in (("predicted", self.prediction), ("true", self.label)) if name]
+
+    @property
+    def is_text(self) -> np.ndarray:
+        """(tokens,) bool: False at the tokenizer's own tokens."""
+        return np.array([token not in self.special for token in self.tokens], dtype=bool)
+
+
+def attend(
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    text: str,
+    text_pair: str | None = None,
+    *,
+    label: str | None = None,
+    row: int = 0,
+) -> AttentionExample:
+    """Run one text, or a pair, through the model and return where token ``row`` attends, in all layers and heads."""
+    from .attention import attention_map
+    from .prediction import longest, predict
+
+    inputs = tokenizer(text, text_pair, truncation=True, max_length=longest(model, tokenizer), return_tensors="pt")
+    maps = attention_map(model, inputs.to(model.device), rows=[row])
+    tokens = tokenizer.convert_ids_to_tokens(inputs["input_ids"][0])
+    fitting = [layer[0, :, 0] for layer in maps if layer.shape[-1] == len(tokens)]
+    if not fitting:
+        raise InputError(f"{type(model).__name__} has no attention layer that sees each of the {len(tokens)} tokens")
+    pair = None if text_pair is None else [text_pair]
+    said = predict(model, [text], text_pair=pair, tokenizer=tokenizer, top_k=1)[0]
+    return AttentionExample(
+        tokens=tokens,
+        weights=np.stack([layer.float().cpu().numpy() for layer in fitting]),
+        special=frozenset(tokenizer.all_special_tokens),
+        row=row,
+        prediction=f"{said['value']:.3g}" if "value" in said else str(said["label"]),
+        label=label,
+    )
