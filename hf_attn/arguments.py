@@ -1,4 +1,4 @@
-"""Arguments of a recipe: defaults < ``--config`` YAML < flags, from one flat dataclass whose docstrings are the help."""
+"""Arguments of a recipe: defaults < ``--config`` YAML < flags, from a flat dataclass whose docstrings are the help."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Output:
     overwrite: bool = False
     """Replace the run that output_dir holds."""
     resume: bool = False
-    """Go on from the last checkpoint in output_dir with the same arguments; starts from the beginning if it has none."""
+    """Go on from the last checkpoint in output_dir, with the same arguments; from the beginning if it has none."""
     seed: int = 0
     """Of the new weights, the order of the examples, dropout and missing splits."""
 
@@ -78,9 +78,9 @@ class Optimization:
     weight_decay: float = 0.01
     """Not applied to norms, biases and the parameters of attention variants."""
     layer_decay: float = 1.0
-    """Each layer below the head learns at this fraction of the rate of the one above it; 1 is the same rate for all."""
+    """Each layer below the head learns at this fraction of the rate of the one above it; 1 is one rate for all."""
     schedule: Schedule = "linear"
-    """Shape of the learning rate after the warm-up; the stable phase of warmup_stable_decay ends at 80 % of the steps."""
+    """Shape of the learning rate after the warm-up; the last 20 % of warmup_stable_decay go down."""
     warmup: float = 0.06
     """Steps in which the learning rate rises from 0: a fraction of all steps, or a number of steps if 1 or more."""
     max_grad_norm: float = 1.0
@@ -106,7 +106,7 @@ class Evaluation:
     eval_every: float = 1.0
     """Epochs between evaluations, which never change the weights; the last step is always evaluated."""
     metric: str | None = None
-    """Validation score that chooses the best model; with a leading "-" less is better; null is the recipe's own choice."""
+    """Validation score that chooses the best model; after a leading "-" less is better; null is the recipe's choice."""
     save_every: int | None = None
     """Optimizer steps between checkpoints; null is at each evaluation."""
     keep: int = 2
@@ -147,8 +147,8 @@ class TrainConfig(Output, Length, Batches, Optimization, Speed, Evaluation, Logg
 
     def problems(self) -> list[str]:
         """What is wrong with the values, one line each."""
-        above_zero = ("epochs", "max_steps", "limit", "patience", "batch_size", "eval_batch_size", "accumulation_steps")
-        above_zero += ("lr", "attention_lr", "eval_every", "save_every", "keep", "log_every")
+        above_zero = ["epochs", "max_steps", "limit", "patience", "batch_size", "eval_batch_size", "accumulation_steps"]
+        above_zero += ["lr", "attention_lr", "eval_every", "save_every", "keep", "log_every"]
         at_least_zero = ("seed", "num_workers", "weight_decay", "warmup", "max_grad_norm")
         checks = [(name, lambda x: x > 0, "must be above 0") for name in above_zero]
         checks += [(name, lambda x: x >= 0, "must be at least 0") for name in at_least_zero]

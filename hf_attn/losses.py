@@ -90,7 +90,7 @@ def mse(predictions: Tensor, labels: Tensor) -> Tensor:
 
 
 def item_count(labels: Tensor, weight: Tensor | None = None) -> Tensor:
-    """What a summed :func:`cross_entropy` is to be divided by, (): items that are not -100, or the sum of their weights.
+    """What a summed :func:`cross_entropy` is to be divided by, (): items that are not -100, or their weights' sum.
 
     For :func:`binary_cross_entropy` and :func:`mse` it is the number of rows: float labels of (items,) or
     (items, classes) count as their first dimension.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import torch
@@ -13,8 +12,6 @@ from .config import TrainConfig
 
 SLOT = ".hf_attn."
 """In the name of every parameter that an attention variant adds."""
-
-LAYER_NUMBER = re.compile(r"\.(\d+)\.")
 
 
 def create(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
@@ -67,17 +64,16 @@ def depths(model: nn.Module) -> dict[str, int]:
     (``encoder.layers``, ``decoder.layers``) each count from 1. What stands beside the blocks belongs to the embeddings
     if it comes before the first block, otherwise to the head.
     """
-    blocks = {f"{name}." for name, module in model.named_modules() if isinstance(module, nn.ModuleList) and len(module)}
-    blocks = {path for path in blocks if not any(path != other and path.startswith(other) for other in blocks)}
-    sizes = {path: len(model.get_submodule(path[:-1])) for path in blocks}
-    longest = max(sizes.values(), default=0)
+    lists = {f"{name}.": len(module) for name, module in model.named_modules() if isinstance(module, nn.ModuleList)}
+    blocks = {path: size for path, size in lists.items() if not any(path != o and path.startswith(o) for o in lists)}
+    longest = max(blocks.values(), default=0)
     found: dict[str, int] = {}
     passed = False
     for name, _ in model.named_parameters():
         path = next((path for path in blocks if name.startswith(path)), None)
-        if path is not None and sizes[path] > 1:
+        if path is not None:
             number = int(name[len(path) :].split(".")[0])
-            found[name] = longest - sizes[path] + number + 1
+            found[name] = longest - blocks[path] + number + 1
             passed = True
         else:
             found[name] = longest + 1 if passed or not longest else 0

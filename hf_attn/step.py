@@ -1,0 +1,121 @@
+"""One optimizer step: gradients of a group of batches, divided by the items of all of them, and the update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from .history import History
+from .randomness import random_state, set_random_state
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+Batch = dict[str, Tensor]
+LossFn = Callable[[nn.Module, Batch], Tensor]
+"""Loss SUMMED over the items of a batch, ()."""
+CountFn = Callable[[Batch], Tensor]
+"""How many items that is: examples, target tokens, boxes; ()."""
+
+
+def backward(
+    model: nn.Module, group: list[Batch], accelerator: Accelerator, loss_fn: LossFn, count: CountFn
+) -> tuple[Tensor, Tensor]:
+    """Add to the gradients those of Σ loss ÷ Σ items over the batches of ``group`` and all processes.
+
+    Returns:
+        The summed loss of each batch on this process, (batches,), and the items over all processes, ().
+    """
+    items = torch.stack([torch.as_tensor(count(batch), device=accelerator.device).float() for batch in group]).sum()
+    items = accelerator.reduce(items, "sum")
+    # A group may hold no item, such as no labelled token: its loss is 0 and must stay so.
+    scale = accelerator.num_processes / items.clamp(min=torch.finfo(items.dtype).tiny)
+    losses = []
+    for number, batch in enumerate(group, start=1):
+        with nullcontext() if number == len(group) else accelerator.no_sync(model):
+            with accelerator.autocast():
+                loss = loss_fn(model, batch)
+            accelerator.backward(loss * scale)
+        losses.append(loss.detach())
+    return torch.stack(losses), items
+
+
+def backward_in_pieces(
+    model: nn.Module, group: list[Batch], accelerator: Accelerator, loss_fn: LossFn, count: CountFn, history: History
+) -> tuple[Tensor, Tensor]:
+    """:func:`backward`, with each batch in ``history.pieces`` parts; out of memory doubles them and starts again.
+
+    The items and, dropout aside, the gradients are those of the whole batches. For one process.
+
+    Raises:
+        torch.OutOfMemoryError: a single row does not fit.
+    """
+    while True:
+        state = random_state()
+        pieces = [piece for batch in group for piece in split(batch, history.pieces)]
+        try:
+            return backward(model, pieces, accelerator, loss_fn, count)
+        except RuntimeError as error:
+            if not _out_of_memory(error) or history.pieces >= max(_rows(batch) for batch in group):
+                raise
+        # Outside the handler, whose traceback would keep the tensors of the failed step alive.
+        model.zero_grad(set_to_none=True)
+        history.pieces *= 2
+        if accelerator.device.type == "cuda":
+            torch.cuda.empty_cache()
+        set_random_state(state)
+
+
+def update(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+    accelerator: Accelerator,
+    max_grad_norm: float,
+) -> Tensor | None:
+    """Clip the gradients, step optimizer and schedule, and clear the gradients.
+
+    Returns:
+        The L2 norm of the gradients before clipping, (), or None if ``max_grad_norm`` is 0.
+    """
+    norm = accelerator.clip_grad_norm_(model.parameters(), max_grad_norm) if max_grad_norm else None
+    optimizer.step()
+    if not accelerator.optimizer_step_was_skipped:
+        schedule.step()
+    optimizer.zero_grad(set_to_none=True)
+    return norm
+
+
+def split(batch: Batch, pieces: int) -> list[Batch]:
+    """``batch`` by rows in at most ``pieces`` parts of like size; what has no row for each example goes with all."""
+    rows = _rows(batch)
+    size = -(-rows // pieces)
+    starts = range(0, rows, size)
+    return [{name: _part(value, rows, at, at + size) for name, value in batch.items()} for at in starts]
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """``batch`` with its tensors on ``device``."""
+    if device.type == "cpu":
+        return batch
+    return {
+        name: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
+        for name, value in batch.items()
+    }
+
+
+def _rows(batch: Batch) -> int:
+    return next(len(value) for value in batch.values() if not isinstance(value, Tensor) or value.ndim)
+
+
+def _part(value: Any, rows: int, start: int, end: int) -> Any:
+    whole = isinstance(value, Tensor) and not value.ndim or len(value) != rows
+    return value if whole else value[start:end]
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -1,0 +1,213 @@
+"""A small training run with everything that could make a resumed run differ: dropout, shuffling, groups by length.
+
+Run as a script it is a recipe: ``python tests/training_job.py --output_dir DIR …``. :func:`launch` runs it in real
+processes, forked from a server that has the imports done, so that killing one costs no more than its steps.
+"""
+
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import accelerate  # noqa: F401  (imported once, by the fork server)
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from transformers import BertConfig, BertForSequenceClassification
+
+from hf_attn import arguments, checkpoint, losses, training
+from hf_attn.data.batching import train_loader
+
+CLASSES, WORDS = 3, 40
+
+
+@dataclass(kw_only=True)
+class JobConfig(training.TrainConfig):
+    """Train a tiny BERT on made-up sentences."""
+
+    rows: int = 61
+    """Sentences."""
+    hidden: int = 16
+    """Width of the model."""
+    dropout: float = 0.1
+    """Of everything in the model."""
+    kill: str = ""
+    """PLACE:N kills this process with SIGKILL at the N-th time it comes to PLACE (step, weights, optimizer, rename)."""
+
+
+def tiny_model(hidden=16, dropout=0.1, seed=0):
+    torch.manual_seed(seed)
+    config = BertConfig(
+        vocab_size=WORDS,
+        hidden_size=hidden,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=2 * hidden,
+        max_position_embeddings=32,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
+        num_labels=CLASSES,
+    )
+    return BertForSequenceClassification(config)
+
+
+def sentences(rows, seed=0):
+    """Rows of 3 to 12 words whose label is the most frequent word's class."""
+    random = np.random.default_rng(seed)
+    made = []
+    for number in range(rows):
+        words = random.integers(1, WORDS, random.integers(3, 13))
+        label = int(np.bincount(words % CLASSES, minlength=CLASSES).argmax())
+        made.append({"input_ids": words.tolist(), "labels": label, "ids": number})
+    return made
+
+
+def collate(rows):
+    longest = max(len(row["input_ids"]) for row in rows)
+    padded = [row["input_ids"] + [0] * (longest - len(row["input_ids"])) for row in rows]
+    ids = torch.tensor(padded)
+    return {
+        "input_ids": ids,
+        "attention_mask": (ids != 0).long(),
+        "labels": torch.tensor([row["labels"] for row in rows]),
+        "ids": torch.tensor([row["ids"] for row in rows]),
+    }
+
+
+def loss_fn(model, batch):
+    logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+    return losses.cross_entropy(logits, batch["labels"])
+
+
+def count(batch):
+    return losses.item_count(batch["labels"])
+
+
+def evaluator(rows):
+    batch = collate(rows)
+
+    def evaluate(model):
+        model.eval()
+        torch.rand(7)  # an evaluation that draws random numbers must not change the training
+        with torch.inference_mode():
+            logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+        hits = (logits.argmax(-1) == batch["labels"]).float().mean()
+        return {"accuracy": float(hits), "loss": float(losses.cross_entropy(logits, batch["labels"])) / len(rows)}
+
+    return evaluate
+
+
+def run(config, *, loss_fn=loss_fn, count=count, evaluate=None, after_step=(), model=None):
+    """What a recipe does: returns the trained model and the history, and writes model.safetensors."""
+    accelerator = training.start(config)
+    rows = sentences(config.rows)
+    loader = train_loader(
+        rows,
+        collate,
+        accelerator,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        accumulation_steps=config.accumulation_steps,
+        group_by_length=config.group_by_length,
+        lengths=[len(row["input_ids"]) for row in rows],
+        num_workers=config.num_workers,
+    )
+    model, history = training.fit(
+        model or tiny_model(config.hidden, config.dropout),
+        loader,
+        config,
+        accelerator,
+        loss_fn=loss_fn,
+        count=count,
+        evaluate=evaluate or evaluator(sentences(20, seed=1)),
+        after_step=after_step,
+        default_metric="-loss",
+    )
+    if accelerator.is_main_process:
+        save_file(model.state_dict(), Path(config.output_dir) / "model.safetensors")
+    accelerator.wait_for_everyone()
+    return model, history
+
+
+def main(argv=None):
+    config = arguments.parse(JobConfig, argv, recipe="job")
+    place, _, number = config.kill.partition(":")
+    after_step = [_kill_step(int(number))] if place == "step" else []
+    if place in ("weights", "optimizer", "rename"):
+        _kill_in_save(place, int(number))
+    config.kill = ""
+    return run(config, after_step=after_step)
+
+
+def _kill_step(number):
+    def kill(model, step):
+        if step == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return kill
+
+
+def _kill_in_save(place, number):
+    """Kill in the middle of the N-th write of a checkpoint's file, or between its last byte and its rename."""
+    owner, name = {
+        "weights": (checkpoint, "save_file"),
+        "optimizer": (torch, "save"),
+        "rename": (Path, "rename"),
+    }[place]
+    original, seen = getattr(owner, name), []
+
+    def killing(*args, **kwargs):
+        is_checkpoint = place != "rename" or args[0].suffix == ".tmp" and args[0].is_dir()
+        seen.extend([1] * is_checkpoint)
+        if not is_checkpoint or len(seen) < number:
+            return original(*args, **kwargs)
+        if place != "rename":
+            original(*args, **kwargs)
+            os.truncate(args[1], os.path.getsize(args[1]) // 2)
+        return os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(owner, name, killing)
+
+
+def _in_process(argv, environment):
+    os.environ.update(environment)
+    torch.set_num_threads(1)
+    sys.argv = ["job", *argv]
+    log = open(environment["JOB_LOG"], "a")
+    os.dup2(log.fileno(), 1)
+    os.dup2(log.fileno(), 2)
+    arguments.command_line(main)
+
+
+def launch(argv, log, processes=1):
+    """Start the job; returns its processes, each with ``kill``, ``join`` and ``exitcode``."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["training_job"])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    started = []
+    for rank in range(processes):
+        environment = {"JOB_LOG": str(log), "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+        if processes > 1:
+            environment |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(processes)}
+            environment |= {"LOCAL_WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        process = context.Process(target=_in_process, args=(list(argv), environment))
+        process.start()
+        started.append(process)
+    return started
+
+
+def finish(processes):
+    """Wait for the job; the exit statuses."""
+    for process in processes:
+        process.join(120)
+    return [process.exitcode for process in processes]
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    arguments.command_line(main)
