@@ -106,9 +106,9 @@ def install_slots(model: PreTrainedModel, config: PreTrainedConfig) -> None:
 
 def supported(base: type) -> bool:
     """Whether the attention of a model class goes through transformers' attention interface."""
-    modules = {sys.modules[cls.__module__] for cls in base.__mro__ if issubclass(cls, PreTrainedModel)}
-    names = (value for module in modules for value in vars(module).values())
-    return any(inspect.isclass(cls) and issubclass(cls, nn.Module) and dispatches(cls) for cls in names)
+    models = (cls for cls in base.__mro__ if issubclass(cls, PreTrainedModel) and cls is not PreTrainedModel)
+    classes = {cls for model in models for cls in vars(sys.modules[model.__module__]).values() if inspect.isclass(cls)}
+    return any(issubclass(cls, nn.Module) and not issubclass(cls, PreTrainedModel) and dispatches(cls) for cls in classes)
 
 
 def _refusal(base: type) -> str:
