@@ -85,7 +85,9 @@ def test_what_save_to_disk_wrote_is_read(tmp_path, whole):
     saved = Dataset.from_list(ROWS)
     (DatasetDict({"train": saved, "val": saved.select(range(20))}) if whole else saved).save_to_disk(tmp_path / "saved")
     splits = load_splits(str(tmp_path / "saved"))
-    assert [len(splits[name]) for name in ("train", "validation", "test")] == ([180, 20, 20] if whole else [160, 20, 20])
+    assert [len(splits[name]) for name in ("train", "validation", "test")] == (
+        [180, 20, 20] if whole else [160, 20, 20]
+    )
 
 
 def test_class_names_in_parquet_metadata_are_kept(tmp_path):
@@ -97,7 +99,9 @@ def test_class_names_in_parquet_metadata_are_kept(tmp_path):
 
 
 def test_texts_that_look_like_nothing_stay_texts(tmp_path):
-    rows = [{"text": text, "label": i % 2} for i, text in enumerate(["NA", "null", "None", "nan", "007", "1e5", "x"] * 4)]
+    rows = [
+        {"text": text, "label": i % 2} for i, text in enumerate(["NA", "null", "None", "nan", "007", "1e5", "x"] * 4)
+    ]
     splits = load_splits(write(tmp_path / "d.csv", rows), label="label")
     assert Counter(sum(texts(splits).values(), [])) == Counter(row["text"] for row in rows)
 
@@ -108,10 +112,17 @@ def test_numbers_with_leading_zeros_are_names(tmp_path):
 
 
 def test_quotes_of_an_unquoted_tsv_are_part_of_the_text(tmp_path):
-    lines = ['text\tlabel', '"an open quote\t1', 'plain\t0', 'a "word\t1', 'end"\t0'] + ["more\t1", "more\t0"] * 10
+    lines = ["text\tlabel", '"an open quote\t1', "plain\t0", 'a "word\t1', 'end"\t0'] + ["more\t1", "more\t0"] * 10
     (tmp_path / "d.tsv").write_text("\n".join(lines) + "\n")
     found = sum(texts(load_splits(str(tmp_path / "d.tsv"), label="label")).values(), [])
     assert len(found) == 24 and '"an open quote' in found and 'end"' in found
+
+
+def test_line_separators_of_unicode_are_part_of_a_text(tmp_path):
+    for name, separator in (("d.tsv", "\t"), ("d.csv", ",")):
+        lines = [f"text{separator}label"] + [f"one\u2028two\x85three{separator}{i % 2}" for i in range(20)]
+        (tmp_path / name).write_text("\n".join(lines), encoding="utf-8")
+        assert set(load_splits(str(tmp_path / name))["train"]["text"][:]) == {"one\u2028two\x85three"}
 
 
 def test_a_byte_order_mark_and_crlf_do_no_harm(tmp_path):

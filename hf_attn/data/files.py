@@ -87,7 +87,7 @@ def _delimited(path: Path, delimiter: str) -> Any:
 def _parse(text: str, delimiter: str, path: Path) -> tuple[list[list[str]], list[int]]:
     """Rows and the line where each ends; a tsv whose quotes are no quoting is read as it stands."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    plain = [line.split("\t") for line in text.splitlines() if line] if delimiter == "\t" else []
+    plain = [line.split("\t") for line in re.split("\r?\n", text) if line] if delimiter == "\t" else []
     is_plain = len({len(row) for row in plain}) == 1
     try:
         rows = [(row, reader.line_num) for row in reader if row]

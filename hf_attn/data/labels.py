@@ -139,7 +139,8 @@ def _add(splits: DatasetDict, kind: str, values: Mapping[str, Sequence[Any]]) ->
     feature = {"single": Value("int64"), "multi": List(Value("float32")), "regression": Value("float32")}[kind]
 
     def add(name: str, split: Dataset) -> Dataset:
-        kept = split.remove_columns("labels") if "labels" in split.column_names else split
-        return kept.add_column("labels", values[name], feature=feature)
+        encoded = split.add_column("__labels__", values[name], feature=feature)
+        given = [column for column in split.column_names if column == "labels"]
+        return encoded.remove_columns(given).rename_column("__labels__", "labels")
 
     return DatasetDict({name: add(name, split) for name, split in splits.items()})
