@@ -54,6 +54,8 @@ def predict(
         model, saved_tokenizer = load(run)
     else:
         model, saved_tokenizer = run, None
+    if not texts:
+        return []
     tokenizer = tokenizer or saved_tokenizer or load_tokenizer(str(model.name_or_path))
     values = logits(model, tokenizer, list(texts), list(text_pair) if text_pair is not None else None, batch_size)
     kind = "regression" if values.shape[1] == 1 else KINDS[model.config.problem_type]
@@ -137,8 +139,6 @@ def logits(
     """Return (texts, outputs) float32 logits in the texts' order; the model's mode is left as it was."""
     import torch
 
-    if not texts:
-        return np.zeros((0, model.config.num_labels or 1), np.float32)
     encoded = tokenizer(texts, text_pair, truncation=True, max_length=longest(model, tokenizer))
     order = sorted(range(len(texts)), key=lambda index: -len(encoded["input_ids"][index]))
     training = model.training

@@ -39,12 +39,15 @@ def predict_to(
     Raises:
         InputError: Before any model is loaded, for all that is wrong with the files.
     """
+    from transformers.utils.logging import disable_progress_bar
+
     from .prediction import check_texts, predict
 
     texts, pairs = read_texts(given, text, text_pair)
     check_texts(texts, pairs, top_k, batch_size)
     if output is not None:
         check_output(Path(output), overwrite)
+    disable_progress_bar()
     found = predict(run, texts, text_pair=pairs, top_k=top_k or (None if output else 1), batch_size=batch_size)
     rows = [{"text": first} for first in texts]
     for row, second in zip(rows, pairs or [], strict=False):
