@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -81,3 +81,23 @@ def attend(
         prediction=f"{said['value']:.3g}" if "value" in said else str(said["label"]),
         label=label,
     )
+
+
+def example(
+    model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", split: Any, text: str, text_pair: str | None = None
+) -> AttentionExample | None:
+    """Return where the model attends in the first row of a split; None if it cannot be watched.
+
+    Args:
+        model: A trained model.
+        tokenizer: Its tokenizer.
+        split: Rows with texts.
+        text: The column of the text.
+        text_pair: The column of the second text.
+    """
+    from .attention import supported
+
+    if not supported(type(model)):
+        return None
+    row = split[0]
+    return attend(model, tokenizer, row[text], row[text_pair] if text_pair else None)

@@ -3,12 +3,16 @@
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .attended import AttentionExample
 from .plotting import shorten
 from .score_figures import confusion_counts
+
+if TYPE_CHECKING:
+    from .run import RunRecord
 
 BARS = " ▁▂▃▄▅▆▇█"
 SHADES = (None, 230, 223, 216, 209, 202)
@@ -141,3 +145,17 @@ def encodable(text: str) -> bool:
     except (UnicodeEncodeError, LookupError):
         return False
     return True
+
+
+def summary(record: "RunRecord") -> str:
+    """Return what a recipe prints at its end: test scores, confusions, the attention of one example, the folder."""
+    scores = "  ".join(f"{name} {value:.4f}" for name, value in record.scores.items())
+    parts = [f"test  {scores}"]
+    if record.interval:
+        parts[0] += f"\n      {record.metric} 95 % interval {record.interval[0]:.4f} to {record.interval[1]:.4f}"
+    if record.labels.kind == "single":
+        predictions = record.predictions
+        parts.append(confusion_table(predictions.labels, predictions.logits.argmax(-1), record.labels.names))
+    if record.attention is not None:
+        parts.append(attention_text(record.attention))
+    return "\n\n".join([*parts, f"saved in {record.config.output_dir}"])

@@ -57,11 +57,12 @@ def attend(
     slot = getattr(module, SLOT, None)
     watch = module.__dict__.get(WATCH)
     need_weights = slot is not None and _wants_weights(kwargs)
-    if slot is None and watch is None:
+    _check(module, slot, query, kwargs)
+    drops_on_cpu = dropout > 0 and query.device.type == "cpu" and not torch.compiler.is_compiling()
+    if slot is None and watch is None and not drops_on_cpu:
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout, scaling, is_causal, position_bias, **kwargs
         )
-    _check(module, slot, query, kwargs)
     repeats = query.shape[1] // key.shape[1]
     if repeats > 1:
         key, value = key.repeat_interleave(repeats, 1), value.repeat_interleave(repeats, 1)

@@ -58,6 +58,21 @@ def attention_layers(model: nn.Module) -> dict[str, nn.Module]:
 
 
 @contextmanager
+def own_implementation(model: nn.Module) -> Iterator[None]:
+    """Send the attention of a model through :func:`dispatch.attend` inside the block, whatever it uses otherwise."""
+    modules = (model, *attention_layers(model).values())
+    configs = {id(m.config): m.config for m in modules if hasattr(m, "config")}
+    before = {key: config._attn_implementation for key, config in configs.items()}
+    for config in configs.values():
+        config._attn_implementation = IMPLEMENTATION
+    try:
+        yield
+    finally:
+        for key, config in configs.items():
+            config._attn_implementation = before[key]
+
+
+@contextmanager
 def watch_attention(
     model: nn.Module,
     layers: Sequence[int] | None = None,
@@ -84,19 +99,14 @@ def watch_attention(
     shared = getattr(model.config, "num_hidden_layers", 1) if len(modules) == 1 else 1
     chosen = None if layers is None else set(_resolve(layers, len(modules) * shared, "layers"))
     watch = Watch(chosen, heads, rows)
-    configs = {id(m.config): m.config for m in (model, *modules) if hasattr(m, "config")}
-    before = {key: config._attn_implementation for key, config in configs.items()}
-    for config in configs.values():
-        config._attn_implementation = IMPLEMENTATION
     for module in modules:
         module.__dict__[WATCH] = watch
     try:
-        yield watch
+        with own_implementation(model):
+            yield watch
     finally:
         for module in modules:
             del module.__dict__[WATCH]
-        for key, config in configs.items():
-            config._attn_implementation = before[key]
 
 
 def attention_map(

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .dropout import dropout as cheap_dropout
+
 INITS = ("identity", "paper")
 
 
@@ -148,12 +150,13 @@ class Variant(nn.Module):
                 "choose another variant or another architecture"
             )
         scaling = self.head_dim**-0.5 if scaling is None else scaling
-        if not need_weights:
+        # On a CPU the kernel with dropout makes the weights as well, and draws its random numbers one by one.
+        if not need_weights and not (dropout and query.device.type == "cpu"):
             context = self.fused(query, key, value, bias, keep, scaling, dropout)
             if context is not None:
                 return self.output(context, query).to(value.dtype), None
         weights = self.weights(query, key, bias, keep, scaling)
-        context = F.dropout(weights, dropout).to(value.dtype) @ value
+        context = cheap_dropout(weights, dropout).to(value.dtype) @ value
         return self.output(context, query).to(value.dtype), weights
 
     def extra_repr(self) -> str:

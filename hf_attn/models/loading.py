@@ -11,8 +11,10 @@ from transformers import (
     AutoModelForImageClassification,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
+    AutoTokenizer,
     PreTrainedConfig,
     PreTrainedModel,
+    PreTrainedTokenizerBase,
 )
 
 from ..attention import config_class_for, model_class_for
@@ -168,3 +170,19 @@ def from_checkpoint(
     if info["unexpected_keys"]:
         logger.info("not used from %s: %s", name, ", ".join(sorted(info["unexpected_keys"])))
     return name_unsaved(model) if converted else model
+
+
+def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
+    """Load the tokenizer of a checkpoint.
+
+    Raises:
+        InputError: it has none that can be loaded.
+    """
+    try:
+        return AutoTokenizer.from_pretrained(str(name))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"model {str(name)!r} has no tokenizer that can be loaded: expected tokenizer.json and tokenizer_config.json "
+            f"beside the weights. {reason}"
+        ) from error

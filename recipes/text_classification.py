@@ -1,0 +1,94 @@
+"""Fine-tune a pretrained encoder on texts, or pairs of texts: one class, several labels, or a number.
+
+    hf-attn text_classification --model google-bert/bert-base-uncased --dataset reviews.csv --attention entmax15
+    accelerate launch recipes/text_classification.py --model … --dataset … --text sentence1 --text_pair sentence2
+
+The run folder holds the model for ``from_pretrained``, its scores, figures, predictions and card. ``--config
+runs/NAME/config.yaml`` runs it again; ``--resume`` goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hf_attn.arguments import command_line, parse
+from hf_attn.config import TrainConfig
+from hf_attn.options import HubOptions, LossOptions, ModelOptions, TextOptions
+
+
+@dataclass(kw_only=True)
+class Config(ModelOptions, TextOptions, TrainConfig, LossOptions, HubOptions):
+    """Fine-tune an encoder on text classification or regression."""
+
+
+def main(argv: list[str] | None = None) -> dict[str, float]:
+    """Train, score, save and describe one run; return its test scores."""
+    args = parse(Config, argv, recipe="text_classification")
+    from hf_attn import attended, cpu, data, evaluation, hub, models, run, terminal, training
+
+    accelerator = training.start(args)
+    if args.push_to_hub:
+        hub.check_access(args.push_to_hub)
+
+    # Texts and labels
+    splits, labels = args.load_texts(args.seed, args.limit)
+    metric = args.metric or evaluation.default_metric(labels.kind)
+    evaluation.check_metric(metric, labels)
+    tokenizer = models.load_tokenizer(args.model)
+    tokens = data.tokenize(splits, tokenizer, args.text, args.text_pair, args.max_length)
+    collate = data.collate(tokenizer)
+
+    # Batches
+    train = data.train_loader(
+        tokens["train"],
+        collate,
+        accelerator,
+        batch_size=args.batch_size,
+        seed=args.seed,
+        accumulation_steps=args.accumulation_steps,
+        group_by_length=args.group_by_length,
+        num_workers=args.num_workers,
+    )
+    valid, test = (
+        data.eval_loader(tokens[name], collate, args.eval_batch_size or 2 * args.batch_size, accelerator)
+        for name in ("validation", "test")
+    )
+
+    # Model and training
+    model = args.load_model("text-classification", labels)
+    loss_fn, count = args.losses(labels)
+
+    def evaluate(model) -> dict[str, float]:
+        return evaluation.scores(evaluation.predict(model, valid, accelerator), labels, [metric])
+
+    with cpu.faster_training(model, accelerator.device, tokens["train"]):
+        model, history = training.fit(
+            model, train, args, accelerator, loss_fn=loss_fn, count=count, evaluate=evaluate, default_metric=metric
+        )
+    model = models.merge_lora(model)
+
+    # Scores, run folder, Hub
+    predictions = evaluation.predict(model, test, accelerator)
+    scores = evaluation.scores(predictions, labels, [metric])
+    record = run.RunRecord(
+        config=args,
+        history=history,
+        labels=labels,
+        predictions=predictions,
+        scores=scores,
+        interval=evaluation.interval(predictions, labels, metric),
+        report=evaluation.report(predictions, labels),
+        fingerprint=data.fingerprint(splits),
+        attention=attended.example(model, tokenizer, splits["test"], args.text, args.text_pair),
+    )
+    run.finish(model, tokenizer, record, accelerator)
+    if accelerator.is_main_process:
+        print(terminal.summary(record))
+        if args.push_to_hub:
+            print(hub.push(args.output_dir, args.push_to_hub, private=args.private))
+    accelerator.end_training()
+    return scores
+
+
+if __name__ == "__main__":
+    command_line(main)
