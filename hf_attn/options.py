@@ -59,7 +59,7 @@ class ModelOptions:
 
         if (self.attention_kwargs or self.attention_include) and not self.attention:
             raise InputError(
-                "attention_kwargs and attention_include need an --attention: `hf-attn list` prints the names"
+                "attention_kwargs and attention_include need --attention: `hf-attn list` prints the names"
             )
         if sum((self.linear_probe, self.freeze is not None, self.lora is not None)) > 1:
             raise InputError("--linear_probe, --freeze and --lora exclude each other: give one of them")
@@ -133,7 +133,7 @@ class LossOptions:
     focal_gamma: float = 0.0
     """Focal loss: examples that are right with probability p count (1-p)^gamma; 0 is off, 2 is usual."""
     class_weights: str | None = None
-    """balanced (by the classes' counts in train) or numbers with commas, in the labels' order; null weighs all alike."""
+    """balanced (by the counts in train) or numbers with commas, in the labels' order; null weighs all alike."""
 
     def losses(self, labels: Labels) -> tuple[Callable[[nn.Module, Batch], Tensor], Callable[[Batch], Tensor]]:
         """Return the loss summed over a batch, and the count of its items, as ``training.fit`` takes them.
@@ -144,7 +144,7 @@ class LossOptions:
         if labels.kind == "regression":
             if self.label_smoothing or self.focal_gamma or self.class_weights:
                 raise InputError(
-                    "label_smoothing, focal_gamma and class_weights need classes: these labels are numbers"
+                    "label_smoothing, focal_gamma and class_weights need classes; these labels are numbers"
                 )
             return partial(_loss, criterion=losses.mse), partial(_count, weight=None)
         weight = self._weight(labels)

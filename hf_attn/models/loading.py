@@ -105,8 +105,8 @@ def load_config(name: str, **kwargs: Any) -> PreTrainedConfig:
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]
         raise InputError(
-            f"model {name!r} cannot be loaded: expected a folder with config.json and model.safetensors, or a Hub id that "
-            f"is reachable or in the cache (offline, give a folder). {reason}"
+            f"model {name!r} cannot be loaded: expected a folder with config.json and model.safetensors, or a Hub id "
+            f"that is reachable or in the cache (offline, give a folder). {reason}"
         ) from error
 
 
@@ -183,6 +183,6 @@ def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(
-            f"model {str(name)!r} has no tokenizer that can be loaded: expected tokenizer.json and tokenizer_config.json "
-            f"beside the weights. {reason}"
+            f"model {str(name)!r} has no tokenizer that can be loaded: expected tokenizer.json and "
+            f"tokenizer_config.json beside the weights. {reason}"
         ) from error

@@ -20,12 +20,12 @@ def head_modules(model: PreTrainedModel) -> list[str]:
 
 
 def freeze(model: PreTrainedModel, what: str) -> int:
-    """Stop training a part of a model, and return how many parameters that is.
+    r"""Stop training a part of a model, and return how many parameters that is.
 
     Args:
         model: the model, in place.
         what: ``embeddings``, ``encoder`` (everything but the head: a linear probe), or a regular expression on
-            parameter names, such as ``layer\\.[0-3]\\.``.
+            parameter names, such as ``layer\.[0-3]\.``.
 
     Raises:
         InputError: nothing matches, everything would be frozen, or the pattern is no regular expression.
