@@ -3,6 +3,7 @@
 import pytest
 import torch
 from datasets import Dataset, DatasetDict
+from test_sources import SHARED
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
@@ -10,7 +11,6 @@ from hf_attn.data import BatchSampler, check_text, collate, encode_labels, load_
 from hf_attn.data.batching import lengths_of
 from hf_attn.errors import InputError
 from hf_attn.models import quickstart
-from test_sources import SHARED
 
 WORDS = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "a", "b", "c"]
 
