@@ -73,18 +73,23 @@ def _is_whole(value: Any) -> bool:
 
 def _not_classes(trained: Counter[Any], found: dict[str, list[Any]], column: str) -> list[str]:
     mistakes = []
-    rows = trained.total()
     if len(trained) < 2:
         mistakes.append(f"'{column}' has one class only in train ({listing(list(trained))}): at least two are needed")
-    if len(trained) > max(10, rows // 2):
-        mistakes.append(
-            f"'{column}' has {len(trained)} different values in {rows} rows, so they are no classes: name the column "
-            "of the labels, or say kind 'regression' for numbers to predict"
-        )
+    mistakes += too_many(column, len(trained), trained.total())
     for name, values in found.items():
         if unknown := sorted(set(values) - trained.keys()):
             mistakes.append(f"{name} has labels in '{column}' that train has not: {listing(unknown)}")
     return mistakes
+
+
+def too_many(column: str, distinct: int, rows: int) -> list[str]:
+    """A complaint, if a column has so many values that they can be no classes."""
+    if distinct <= max(10, rows // 2):
+        return []
+    return [
+        f"'{column}' has {distinct} different values in {rows} rows, so they are no classes: name the column of the "
+        "labels, or say kind 'regression' for numbers to predict"
+    ]
 
 
 def _names(

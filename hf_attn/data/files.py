@@ -170,12 +170,11 @@ def _read_parquet(path: Path) -> Any:
     import pyarrow.parquet
 
     try:
-        table = pyarrow.parquet.read_table(path, memory_map=True)
+        _refuse_duplicates(pyarrow.parquet.read_schema(path).names, str(path))
+        return pyarrow.parquet.read_table(path, memory_map=True)
     except (pyarrow.ArrowInvalid, pyarrow.ArrowIOError, OSError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} is not a parquet file, or it is cut short or damaged: {reason}") from None
-    _refuse_duplicates(table.column_names, str(path))
-    return table
 
 
 def _table(columns: Columns, path: Path) -> Any:

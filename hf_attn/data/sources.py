@@ -7,12 +7,13 @@ import json
 import logging
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import InputError
-from .columns import listing, missing, nearest, refuse
+from .classes import too_many
+from .columns import listing, missing, nearest, refuse, without_nan
 from .files import READERS, read
 from .labels import class_values
 
@@ -199,7 +200,7 @@ def _cut(train: Dataset, shares: dict[str, float], seed: int, label: str | None)
     order = np.random.default_rng(seed).permutation(rows)
     values = class_values(train, label) if label else None
     classes = np.zeros(rows, dtype=np.int64) if values is None else values[order]
-    if values is not None:
+    if label and values is not None:
         _refuse_single(train, label, values)
     left = np.ones(rows, dtype=bool)
     cut = {}
@@ -222,10 +223,12 @@ def _share_out(classes: np.ndarray, left: np.ndarray, size: int) -> np.ndarray:
     return np.concatenate([positions[classes[positions] == index][:n] for index, n in enumerate(take)])
 
 
-def _refuse_single(train: Dataset, label: Any, values: np.ndarray) -> None:
-    ids, first, counts = np.unique(values, return_index=True, return_counts=True)
-    single = [train[int(row)][label] for row, count in zip(first, counts, strict=True) if count == 1]
-    if single:
+def _refuse_single(train: Dataset, label: str, values: np.ndarray) -> None:
+    """Refuse classes of one row; rows without a label are told of later."""
+    _, first, counts = np.unique(values, return_index=True, return_counts=True)
+    refuse(too_many(label, len(counts), len(values)))
+    found = without_nan(train[int(row)][label] for row, count in zip(first, counts, strict=True) if count == 1)
+    if single := [value for value in found if value not in (None, "")]:
         raise InputError(
             f"'{label}' has classes with one example, which cannot be in train and in a split cut from it: "
             f"{listing(single)}; add examples, remove them, or give files for validation and test"
