@@ -125,7 +125,7 @@ def files_to_push(folder: Path) -> list[str]:
 
 def refuse_tokens(folder: Path, files: list[str], token: str) -> None:
     """Raise InputError where a text file holds the token in use, or what looks like one."""
-    secret = re.compile(rf"{re.escape(token)}|\bhf_[A-Za-z0-9]{{30,}}\b")
+    secret = re.compile(rf"{re.escape(token)}|hf_[A-Za-z0-9]{{30,}}")
     texts = [name for name in files if name.endswith(TEXT_FILES)]
     found = [name for name in texts if secret.search((folder / name).read_text("utf-8", errors="replace"))]
     if found:
