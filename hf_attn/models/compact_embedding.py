@@ -55,7 +55,7 @@ def compact_embedding(model: PreTrainedModel, used: Sequence[int]) -> Iterator[N
         return
     name = next(name for name, module in model.named_modules() if module is embedding)
     parent = model.get_submodule(name.rpartition(".")[0])
-    compact = CompactEmbedding(embedding, rows.to(embedding.weight.device))
+    compact = CompactEmbedding(embedding, rows.to(embedding.weight.device)).train(embedding.training)
     setattr(parent, name.rpartition(".")[2], compact)
     try:
         yield

@@ -91,7 +91,7 @@ def load(
     except InputError:
         raise
     except (OSError, ValueError) as error:
-        raise InputError(f"{name}: {' '.join(str(error).split())}") from error
+        raise InputError(f"{name}: {_line(error)}") from error
 
 
 def load_config(name: str, **kwargs: Any) -> PreTrainedConfig:
@@ -103,10 +103,9 @@ def load_config(name: str, **kwargs: Any) -> PreTrainedConfig:
     try:
         return AutoConfig.from_pretrained(name, **kwargs)
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300]
         raise InputError(
             f"model {name!r} cannot be loaded: expected a folder with config.json and model.safetensors, or a Hub id "
-            f"that is reachable or in the cache (offline, give a folder). {reason}"
+            f"that is reachable or in the cache (offline, give a folder). {_line(error)}"
         ) from error
 
 
@@ -176,13 +175,17 @@ def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
     """Load the tokenizer of a checkpoint.
 
     Raises:
-        InputError: it has none that can be loaded.
+        InputError: it has none that can be loaded, where transformers would make one without a vocabulary.
     """
+    check_model_folder(name, tokenizer=True)
     try:
-        return AutoTokenizer.from_pretrained(str(name))
+        tokenizer = AutoTokenizer.from_pretrained(str(name))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(
-            f"model {str(name)!r} has no tokenizer that can be loaded: expected tokenizer.json and "
-            f"tokenizer_config.json beside the weights. {reason}"
-        ) from error
+        raise InputError(f"model {str(name)!r}: its tokenizer cannot be loaded. {_line(error)}") from error
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        raise InputError(f"model {str(name)!r} has a tokenizer without a vocabulary: it needs its tokenizer.json")
+    return tokenizer
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

@@ -16,7 +16,8 @@ QUERY_VALUE = frozenset({"query", "value", "q_proj", "v_proj", "q_lin", "v_lin",
 
 def head_modules(model: PreTrainedModel) -> list[str]:
     """Return the names of the modules above the encoder: the head that a task adds."""
-    return [name for name, _ in model.named_children() if name != model.base_model_prefix]
+    children = ((name, module) for name, module in model.named_children() if name != model.base_model_prefix)
+    return [name for name, module in children if any(True for _ in module.parameters())]
 
 
 def freeze(model: PreTrainedModel, what: str) -> int:
