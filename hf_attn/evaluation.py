@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from .data.columns import nearest
 from .errors import InputError
 from .metrics import METRICS, Outcome, check_metric, default_metric, direction, evaluate_metric, outcome
 
@@ -126,21 +125,24 @@ def interval(
     samples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
-) -> tuple[float, float]:
+) -> tuple[float, float] | None:
     """Percentile bootstrap over rows (Efron & Tibshirani 1993, ch. 13): where a score lies for other rows like these.
 
-    Raises:
-        InputError: a metric that is not one of ours, or that has no value here.
+    Returns:
+        The ends of the interval, or None for a metric that has no value on these rows.
     """
-    rows, own = _outcome(predictions, labels), METRICS[labels.kind]
-    name = metric.removeprefix("-")
-    if name not in own:
-        raise InputError(f"no interval for '{name}', only for {', '.join(own)}{nearest(name, own)}")
+    rows, name, kind = _outcome(predictions, labels), metric.removeprefix("-"), labels.kind
+
+    def score(some: Outcome) -> float:
+        if name in METRICS[kind]:
+            return METRICS[kind][name](some)
+        return next(iter(evaluate_metric(name, kind, some.prediction, some.truth).values()))
+
     random = np.random.default_rng(seed)
     count = len(predictions)
-    values = np.array([own[name](rows.take(random.integers(0, count, count))) for _ in range(samples)])
+    values = np.array([score(rows.take(random.integers(0, count, count))) for _ in range(samples)])
     if np.isnan(values).all():
-        raise InputError(f"'{name}' has no value on these rows")
+        return None
     low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 

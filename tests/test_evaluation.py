@@ -209,6 +209,8 @@ def test_a_metric_of_evaluate_joins_the_scores(tmp_path, monkeypatch):
     check_metric(str(script), labels)
     found = scores(predictions, labels, [str(script), "accuracy"])
     assert found[str(script)] == pytest.approx(found["accuracy"] / 2)
+    halves = interval(predictions, labels, str(script), samples=20)
+    assert halves == pytest.approx(np.array(interval(predictions, labels, "accuracy", samples=20)) / 2)
 
 
 def test_the_report_is_scikit_learns():
@@ -252,10 +254,10 @@ def test_nineteen_intervals_of_twenty_hold_the_true_accuracy():
     assert 0.90 <= held / 200 <= 0.985
 
 
-def test_an_interval_of_a_foreign_metric_is_refused():
-    predictions, labels = single(2)
-    with pytest.raises(InputError, match="no interval for 'bleu', only for loss, accuracy"):
-        interval(predictions, labels, "bleu")
+def test_a_metric_without_a_value_has_no_interval():
+    predictions, labels = single(3)
+    predictions.labels[:] = 0
+    assert interval(predictions, labels, "auroc", samples=20) is None
 
 
 def tiny():

@@ -165,6 +165,14 @@ def test_a_class_of_two_rows_keeps_one_in_train(tmp_path):
     assert Counter(splits["train"]["label"][:])["two"] >= 1
 
 
+def test_whole_numbers_to_predict_are_no_classes_to_stratify(tmp_path):
+    rows = [{"text": str(i), "label": i} for i in range(30)]
+    splits = load_splits(write(tmp_path / "d.csv", rows), label="label", kind="regression")
+    assert encode_labels(splits, "label", kind="regression")[1].kind == "regression"
+    rows[0]["label"] = rows[1]["label"] = 3
+    assert len(load_splits(write(tmp_path / "d.csv", [*rows[:2], *rows[3:]]), kind="regression", label="label")) == 3
+
+
 def test_only_what_is_missing_is_cut(tmp_path):
     write(tmp_path / "train.csv", ROWS[:100])
     write(tmp_path / "test.csv", ROWS[100:])

@@ -120,6 +120,17 @@ def test_good_texts_pass(tokenizer):
     check_text(parts(text=["a"], other=["b"], label=[1]), "text", "other", "label")
 
 
+def test_texts_of_test_that_train_has_are_told(caplog):
+    data = parts(text=["a", "b", "c"], other=["x", "y", "z"])
+    data["test"] = Dataset.from_dict({"text": ["a", "d"], "other": ["z", "z"]})
+    del data["validation"]
+    check_text(data, "text")
+    assert "1 of the 2 texts of test are also in train" in caplog.text
+    caplog.clear()
+    check_text(data, "text", "other")
+    assert not caplog.text
+
+
 def test_padding_agrees_with_the_tokenizers_own(sst2):
     data, texts, real = sst2
     batch = collate(real)([data["train"][row] for row in range(32)])

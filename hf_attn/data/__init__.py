@@ -2,7 +2,8 @@
 
 from .batching import BatchSampler, eval_loader, train_loader
 from .labels import Labels, encode_labels
-from .sources import fingerprint, limit, load_splits
+from .sources import fingerprint, load_splits
+from .splitting import limit
 from .text import check_text, collate, tokenize
 
 __all__ = [

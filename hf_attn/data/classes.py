@@ -58,7 +58,7 @@ def _unusable(found: dict[str, list[Any]], column: str) -> list[str]:
         if odd:
             mistakes.append(
                 f"{name} has labels in '{column}' that are neither names nor whole numbers: {listing(odd)}; "
-                "numbers to predict are kind 'regression'"
+                "numbers to predict are a regression (--problem regression)"
             )
     kinds = {name: {type(_whole(v)).__name__ for v in values if v is not None} for name, values in found.items()}
     if not mistakes and any(kinds[name] != kinds["train"] for name in kinds):
@@ -72,10 +72,11 @@ def _is_whole(value: Any) -> bool:
 
 
 def _not_classes(trained: Counter[Any], found: dict[str, list[Any]], column: str) -> list[str]:
-    mistakes = []
+    mistakes = too_many(column, len(trained), trained.total())
+    if mistakes:
+        return mistakes
     if len(trained) < 2:
         mistakes.append(f"'{column}' has one class only in train ({listing(list(trained))}): at least two are needed")
-    mistakes += too_many(column, len(trained), trained.total())
     for name, values in found.items():
         if unknown := sorted(set(values) - trained.keys()):
             mistakes.append(f"{name} has labels in '{column}' that train has not: {listing(unknown)}")
@@ -88,7 +89,7 @@ def too_many(column: str, distinct: int, rows: int) -> list[str]:
         return []
     return [
         f"'{column}' has {distinct} different values in {rows} rows, so they are no classes: name the column of the "
-        "labels, or say kind 'regression' for numbers to predict"
+        "labels, or say --problem regression for numbers to predict"
     ]
 
 

@@ -9,13 +9,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ..errors import InputError
-from .classes import too_many
-from .columns import listing, missing, nearest, refuse, without_nan
+from .columns import listing, missing, nearest, refuse
 from .files import READERS, read
-from .labels import class_values
+from .splitting import LEAST, cut
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -29,7 +26,6 @@ SPLITS = {
 }
 SHARD = re.compile(r"-\d{5}-of-\d{5}")
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-LEAST = 2
 
 
 def load_splits(
@@ -40,6 +36,7 @@ def load_splits(
     validation: float = 0.1,
     test: float = 0.1,
     label: str | list[str] | None = None,
+    kind: str | None = None,
 ) -> DatasetDict:
     """Load ``train``, ``validation`` and ``test``; what is missing is cut from train, stratified by ``label``.
 
@@ -51,6 +48,7 @@ def load_splits(
         validation: share of train's rows that becomes a missing validation split.
         test: the same for test. A test split without any label (null or -1) counts as missing.
         label: column, or columns, of the labels.
+        kind: of the labels, as in :func:`labels.encode_labels`; only classes are stratified.
 
     Raises:
         InputError: nothing to read there, a file that cannot be used, no train split, a column that is not there,
@@ -64,27 +62,13 @@ def load_splits(
         del splits["test"]
     shares = {name: share for name, share in (("validation", validation), ("test", test)) if name not in splits}
     if shares:
-        splits |= _cut(splits["train"], shares, seed, columns[0] if len(columns) == 1 else None)
-    refuse(
-        f"{name} has {len(split)} row: at least {LEAST} are needed"
-        for name, split in splits.items()
-        if len(split) < LEAST
-    )
+        one_class = len(columns) == 1 and kind in (None, "single")
+        splits |= cut(splits["train"], shares, seed, columns[0] if one_class else None)
+    short = {name: len(split) for name, split in splits.items() if len(split) < LEAST}
+    refuse(f"{name} has {rows} row: at least {LEAST} are needed" for name, rows in short.items())
     from datasets import DatasetDict
 
     return DatasetDict({name: splits[name] for name in SPLITS})
-
-
-def limit(splits: DatasetDict, rows: int | None, seed: int = 0) -> DatasetDict:
-    """At most ``rows`` rows of each split, drawn by ``seed``: for trials."""
-    from datasets import DatasetDict
-
-    if rows is None:
-        return splits
-    if rows < LEAST:
-        raise InputError(f"limit {rows}: at least {LEAST} rows are needed")
-    drawn = {name: np.random.default_rng(seed).permutation(len(split))[:rows] for name, split in splits.items()}
-    return DatasetDict({name: split.select(drawn[name]) for name, split in splits.items()})
 
 
 def fingerprint(splits: DatasetDict) -> str:
@@ -119,7 +103,7 @@ def _find(source: str, subset: str | None) -> dict[str, Dataset]:
 
 
 def _folder(path: Path) -> dict[str, Dataset]:
-    from datasets import concatenate_datasets, load_from_disk
+    from datasets import load_from_disk
 
     if not path.is_dir():
         raise InputError(f"no folder {path}")
@@ -130,29 +114,39 @@ def _folder(path: Path) -> dict[str, Dataset]:
             raise InputError(f"{path} does not load as a folder of save_to_disk: {_line(error)}") from None
         return dict(loaded) if isinstance(loaded, dict) else {"train": loaded}
     files = sorted(file for folder in (path, path / "data") if folder.is_dir() for file in folder.iterdir())
-    shards: dict[str, list[Path]] = {}
-    for file in files:
-        if file.suffix.lower() in READERS:
-            shards.setdefault(SHARD.sub("", file.stem).lower() + file.suffix.lower(), []).append(file)
-    groups: dict[str, list[Path]] = {}
-    for found in shards.values():
-        groups.setdefault(_split_of(SHARD.sub("", found[0].stem)) or "", []).append(found[0])
-    twice = [
-        f"{split}: {', '.join(sorted(f.name for f in found))}" for split, found in groups.items() if found[1:] and split
-    ]
+    found = {split: _files_of(split, files) for split in SPLITS}
+    twice = [f"{split}: {', '.join(file.name for file in many)}" for split, many in found.items() if _not_shards(many)]
     if twice:
         raise InputError(f"{path} has more than one file for a split ({'; '.join(twice)}): keep one of each")
-    if "train" not in groups:
+    if not found["train"]:
         names = listing([file.name for file in files], 8) or "nothing"
         raise InputError(
             f"{path} has no train file (train.csv, .tsv, .json, .jsonl or .parquet); it holds {names}; "
             "rename one, or give a file itself"
         )
-    loaded = {}
-    for split, (first, *_) in ((split, found) for split, found in groups.items() if split):
-        parts = [read(file) for file in shards[SHARD.sub("", first.stem).lower() + first.suffix.lower()]]
-        loaded[split] = parts[0] if len(parts) == 1 else concatenate_datasets(parts)
-    return loaded
+    return {split: _joined(many) for split, many in found.items() if many}
+
+
+def _files_of(split: str, files: list[Path]) -> list[Path]:
+    return [file for file in files if file.suffix.lower() in READERS and _split_of(SHARD.sub("", file.stem)) == split]
+
+
+def _not_shards(files: list[Path]) -> bool:
+    """Whether these are several files, but not ``train-00000-of-00002.parquet`` and its like."""
+    return len(files) > 1 and (
+        not all(SHARD.search(file.stem) for file in files)
+        or len({(file.parent, SHARD.sub("", file.name)) for file in files}) > 1
+    )
+
+
+def _joined(files: list[Path]) -> Dataset:
+    from datasets import concatenate_datasets
+
+    parts = [read(file) for file in files]
+    try:
+        return parts[0] if len(parts) == 1 else concatenate_datasets(parts)
+    except ValueError as error:
+        raise InputError(f"{files[0]} and its other parts do not have the same columns: {_line(error)}") from None
 
 
 def _hub(source: str, subset: str | None) -> dict[str, Dataset]:
@@ -189,50 +183,6 @@ def _split_of(name: str) -> str | None:
 
 def _unlabelled(split: Dataset, columns: list[str]) -> bool:
     return all(value is None or value == -1 for column in columns for value in split[column][:])
-
-
-def _cut(train: Dataset, shares: dict[str, float], seed: int, label: str | None) -> dict[str, Dataset]:
-    """Train and the splits taken from it; each class keeps its share in each, and at least one row in train."""
-    rows = len(train)
-    sizes = {name: max(LEAST, round(share * rows)) for name, share in shares.items()}
-    if rows - sum(sizes.values()) < LEAST:
-        raise InputError(f"train has {rows} rows: too few to cut {' and '.join(sizes)} from; give files for them")
-    order = np.random.default_rng(seed).permutation(rows)
-    values = class_values(train, label) if label else None
-    classes = np.zeros(rows, dtype=np.int64) if values is None else values[order]
-    if label and values is not None:
-        _refuse_single(train, label, values)
-    left = np.ones(rows, dtype=bool)
-    cut = {}
-    for name, size in sizes.items():
-        taken = _share_out(classes, left, size)
-        cut[name] = train.select(np.sort(order[taken]))
-        left[taken] = False
-    return {"train": train.select(np.sort(order[left])), **cut}
-
-
-def _share_out(classes: np.ndarray, left: np.ndarray, size: int) -> np.ndarray:
-    """Positions of ``size`` rows that are left, by largest remainder over the classes."""
-    counts = np.bincount(classes[left])
-    quota = counts * size / counts.sum()
-    take = np.minimum(np.floor(quota).astype(int), np.maximum(counts - 1, 0))
-    for index in np.argsort(-(quota - take), kind="stable").tolist() * 2:
-        if take.sum() < size and take[index] < counts[index] - 1:
-            take[index] += 1
-    positions = np.flatnonzero(left)
-    return np.concatenate([positions[classes[positions] == index][:n] for index, n in enumerate(take)])
-
-
-def _refuse_single(train: Dataset, label: str, values: np.ndarray) -> None:
-    """Refuse classes of one row; rows without a label are told of later."""
-    _, first, counts = np.unique(values, return_index=True, return_counts=True)
-    refuse(too_many(label, len(counts), len(values)))
-    found = without_nan(train[int(row)][label] for row, count in zip(first, counts, strict=True) if count == 1)
-    if single := [value for value in found if value not in (None, "")]:
-        raise InputError(
-            f"'{label}' has classes with one example, which cannot be in train and in a split cut from it: "
-            f"{listing(single)}; add examples, remove them, or give files for validation and test"
-        )
 
 
 def _line(error: Exception) -> str:

@@ -26,6 +26,8 @@ def check_text(
 ) -> None:
     """Refuse what is no text: a missing column, another type, null, empty or blank texts, a label taken for the text.
 
+    Texts of validation or test that are also in train are allowed, and told in the log.
+
     Raises:
         InputError: all that is wrong in all splits, with the first rows (counted from 0).
     """
@@ -39,6 +41,15 @@ def check_text(
         for column in filter(None, dict.fromkeys((text, text_pair))):
             mistakes += _unusable(name, split, column)
     refuse(mistakes)
+    seen = set(_texts(splits["train"], text, text_pair))
+    for name, split in splits.items():
+        again = sum(texts in seen for texts in _texts(split, text, text_pair)) if name != "train" else 0
+        if again:
+            log.warning("%d of the %d texts of %s are also in train: its score will flatter", again, len(split), name)
+
+
+def _texts(split: Dataset, text: str, text_pair: str | None) -> list[Any]:
+    return list(zip(split[text], split[text_pair], strict=True)) if text_pair else split[text][:]
 
 
 def _unusable(name: str, split: Dataset, column: str) -> list[str]:

@@ -1,0 +1,91 @@
+"""Rows drawn from a split: a held-out part that keeps each class's share, or a few for a trial."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import InputError
+from .classes import too_many
+from .columns import listing, refuse, without_nan
+from .labels import class_values
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
+
+LEAST = 2
+"""Rows that a split must have."""
+
+
+def limit(splits: DatasetDict, rows: int | None, seed: int = 0) -> DatasetDict:
+    """At most ``rows`` rows of each split, drawn by ``seed``: for trials."""
+    from datasets import DatasetDict
+
+    if rows is None:
+        return splits
+    if rows < LEAST:
+        raise InputError(f"limit {rows}: at least {LEAST} rows are needed")
+    drawn = {name: np.random.default_rng(seed).permutation(len(split))[:rows] for name, split in splits.items()}
+    return DatasetDict({name: split.select(drawn[name]) for name, split in splits.items()})
+
+
+def cut(train: Dataset, shares: dict[str, float], seed: int, label: str | None) -> dict[str, Dataset]:
+    """Take splits from train.
+
+    Args:
+        train: all rows.
+        shares: of train's rows, by the name of the split they become.
+        seed: all that the choice depends on.
+        label: column; if it holds classes, each keeps its share in each split, and at least one row in train.
+
+    Returns:
+        What is left of train, and the other splits; rows in their order in train.
+
+    Raises:
+        InputError: too few rows, a share that is none, or a class of one row.
+    """
+    wrong = [f"a share of {share} for {name}" for name, share in shares.items() if not 0 < share < 1]
+    refuse(f"{told}: expected one between 0 and 1, such as 0.1" for told in wrong)
+    rows = len(train)
+    sizes = {name: max(LEAST, round(share * rows)) for name, share in shares.items()}
+    if rows - sum(sizes.values()) < LEAST:
+        raise InputError(f"train has {rows} rows: too few to cut {' and '.join(sizes)} from; give files for them")
+    order = np.random.default_rng(seed).permutation(rows)
+    classes = _strata(train, label)[order]
+    left = np.ones(rows, dtype=bool)
+    taken_out = {}
+    for name, size in sizes.items():
+        taken = _share_out(classes, left, size)
+        taken_out[name] = train.select(np.sort(order[taken]))
+        left[taken] = False
+    return {"train": train.select(np.sort(order[left])), **taken_out}
+
+
+def _share_out(classes: np.ndarray, left: np.ndarray, size: int) -> np.ndarray:
+    """Positions of ``size`` rows that are left, by largest remainder over the classes."""
+    counts = np.bincount(classes[left])
+    quota = counts * size / counts.sum()
+    take = np.minimum(np.floor(quota).astype(int), np.maximum(counts - 1, 0))
+    for index in np.argsort(-(quota - take), kind="stable").tolist() * 2:
+        if take.sum() < size and take[index] < counts[index] - 1:
+            take[index] += 1
+    positions = np.flatnonzero(left)
+    return np.concatenate([positions[classes[positions] == index][:n] for index, n in enumerate(take)])
+
+
+def _strata(train: Dataset, label: str | None) -> np.ndarray:
+    """The class of each row, or 0 for all of them if there are none to keep the shares of."""
+    values = class_values(train, label) if label else None
+    if label is None or values is None:
+        return np.zeros(len(train), dtype=np.int64)
+    _, first, counts = np.unique(values, return_index=True, return_counts=True)
+    if too_many(label, len(counts), len(values)):
+        return np.zeros(len(train), dtype=np.int64)  # encode_labels refuses them
+    found = without_nan(train[int(row)][label] for row, count in zip(first, counts, strict=True) if count == 1)
+    if single := [value for value in found if value not in (None, "")]:
+        raise InputError(
+            f"'{label}' has classes with one example, which cannot be in train and in a split cut from it: "
+            f"{listing(single)}; add examples, remove them, or give files for validation and test"
+        )
+    return values
