@@ -237,5 +237,5 @@ def short_source(source: Any) -> str:
     """Return a Hub id as it is, and only the last part of a path: a card tells nothing of the machine's folders."""
     if source is None:
         return "not stated"
-    text = str(source)
+    text = " ".join(str(source).split())
     return text if is_hub_id(text) else Path(text).name or text

@@ -61,7 +61,7 @@ def overview() -> str:
     return "\n\n".join(
         [
             "usage: hf-attn RECIPE [--ARGUMENT VALUE ...]\n       hf-attn COMMAND ...",
-            "Fine-tune pretrained Transformers with the attention you choose, and see where they attend.",
+            "Fine-tune pretrained Transformers with the attention you choose,\nand see where they attend.",
             "Recipes (they train):\n" + definitions(recipes()),
             "Commands:\n" + definitions(commands),
             "`hf-attn RECIPE --help` and `hf-attn COMMAND --help` say what each takes.",
@@ -127,8 +127,8 @@ def predict_command(argv: list[str]) -> None:
     parser = Parser(
         prog="hf-attn predict",
         description=predict_command.__doc__,
-        epilog="Examples:  hf-attn predict runs/banking 'my card was swallowed'\n"
-        "           hf-attn predict runs/banking mails.csv --text body --output intents.jsonl",
+        epilog="examples:\n  hf-attn predict runs/banking 'my card was swallowed'\n"
+        "  hf-attn predict runs/banking mails.csv --text body --output intents.jsonl",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     option = parser.add_argument

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import secrets
 import socket
 import threading
@@ -163,7 +164,7 @@ class HubServer:
 
     async def validate_yaml(self, request: Request) -> Response:
         self.caller(request)
-        parts = (await request.json())["content"].split("---\n", 2)
+        parts = re.split(r"^---\n", (await request.json())["content"], maxsplit=2, flags=re.MULTILINE)
         try:
             data = yaml.safe_load(parts[1]) if len(parts) == 3 and not parts[0] else None
             errors = [] if isinstance(data, dict) else ["no metadata block"]
