@@ -12,6 +12,7 @@ from .config import TrainConfig
 from .errors import InputError
 
 CONFIG, LOG, CHECKPOINTS = "config.yaml", "log.jsonl", "checkpoints"
+UNFINISHED = f"{CONFIG}.tmp"
 
 OF_A_RUN = (CHECKPOINTS, "figures", LOG, "run.json", "predictions.parquet", "README.md", "model.safetensors", CONFIG)
 """What ``--overwrite`` deletes; other files are written over or left."""
@@ -31,7 +32,7 @@ def check(config: TrainConfig) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
-        files = sorted(path.name for path in folder.iterdir())
+        files = sorted(path.name for path in folder.iterdir() if path.name != UNFINISHED)
     except OSError as error:
         raise InputError(
             f"output_dir {folder} cannot be written to ({error.strerror}): choose another --output_dir"
@@ -60,7 +61,7 @@ def claim(config: TrainConfig) -> None:
     for name in OF_A_RUN:
         path = folder / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    beside = folder / f"{CONFIG}.tmp"
+    beside = folder / UNFINISHED
     beside.write_text(_described(config), encoding="utf-8")
     beside.rename(folder / CONFIG)
 

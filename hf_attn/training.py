@@ -51,9 +51,11 @@ def start(config: TrainConfig) -> Accelerator:
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState, PartialState
     from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
-    from accelerate.utils import set_seed
+    from accelerate.utils import parse_flag_from_env, set_seed
 
-    state = PartialState()
+    # Without a word of cpu, torchrun on a machine without GPUs would start as many single runs in one folder.
+    cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available()
+    state = PartialState(cpu=cpu)
     problems = []
     if config.precision == "fp16" and state.device.type == "cpu":
         problems.append("precision fp16 needs a GPU: choose bf16, no or auto on this processor")
@@ -73,7 +75,7 @@ def start(config: TrainConfig) -> Accelerator:
     AcceleratorState._reset_state()
     precision = choose_precision(state.device) if config.precision == "auto" else config.precision
     accelerator = Accelerator(
-        mixed_precision=precision, log_with=config.trackers or None, project_dir=config.output_dir
+        cpu=cpu, mixed_precision=precision, log_with=config.trackers or None, project_dir=config.output_dir
     )
     set_seed(config.seed)
     return accelerator

@@ -184,6 +184,8 @@ def _in_process(argv, environment):
 
 def launch(argv, log, processes=1):
     """Start the job; returns its processes, each with ``kill``, ``join`` and ``exitcode``."""
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    os.environ["OMP_NUM_THREADS"] = "1"
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["training_job"])
     with socket.socket() as probe:
@@ -191,7 +193,7 @@ def launch(argv, log, processes=1):
         port = str(probe.getsockname()[1])
     started = []
     for rank in range(processes):
-        environment = {"JOB_LOG": str(log), "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+        environment = {"JOB_LOG": str(log), "ACCELERATE_USE_CPU": "true"}
         if processes > 1:
             environment |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(processes)}
             environment |= {"LOCAL_WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}

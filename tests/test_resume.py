@@ -1,0 +1,144 @@
+"""A run killed with SIGKILL at any moment and resumed ends with the weights of the run that was never stopped."""
+
+import filecmp
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from functools import cache
+from pathlib import Path
+
+import pytest
+import training_job
+
+COMMON = ["--batch_size", "8", "--epochs", "2.5", "--lr", "2e-3", "--log_every", "3", "--save_every", "3"]
+SETUPS = {
+    "plain": (COMMON, 1),
+    "accumulation": ([*COMMON, "--batch_size", "4", "--accumulation_steps", "2"], 1),
+    "ema, saved at evaluations": ([*COMMON, "--ema", "0.9", "--save_every", "null", "--eval_every", "0.4"], 1),
+    "two processes": ([*COMMON, "--batch_size", "4"], 2),
+    "two processes, accumulation, ema": (
+        [*COMMON, "--batch_size", "2", "--accumulation_steps", "2", "--ema", "0.9"],
+        2,
+    ),
+}
+STEPS = 20
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """Folder and seconds of a setup's run that nothing stopped."""
+
+    @cache
+    def run(setup):
+        folder = tmp_path_factory.mktemp("whole")
+        argv, processes = SETUPS[setup]
+        began = time.perf_counter()
+        job = training_job.launch([*argv, "--output_dir", str(folder / "run")], folder / "output", processes)
+        assert training_job.finish(job) == [0] * processes, (folder / "output").read_text()
+        return folder / "run", time.perf_counter() - began
+
+    return run
+
+
+def start(setup, folder, *more):
+    argv, processes = SETUPS[setup]
+    return training_job.launch([*argv, "--output_dir", str(folder / "run"), *more], folder / "output", processes)
+
+
+def kill(processes):
+    for process in processes:
+        process.kill()
+    return training_job.finish(processes)
+
+
+def assert_resumes(setup, folder, whole):
+    """Resume the killed run in ``folder``; everything that it leaves is what the whole run left."""
+    found = [path.name for path in (folder / "run").glob("checkpoints/*")]
+    statuses = training_job.finish(start(setup, folder, "--resume"))
+    assert statuses == [0] * len(statuses), (folder / "output").read_text()
+    assert filecmp.cmp(folder / "run" / "model.safetensors", whole / "model.safetensors", shallow=False), found
+    assert log(folder / "run") == log(whole)
+    assert names(folder / "run") == names(whole)
+
+
+def log(run):
+    """Lines of the log but for what the clock says."""
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name != "tokens_per_second"} for line in lines]
+
+
+def names(run):
+    return sorted(str(path.relative_to(run)) for path in run.rglob("*"))
+
+
+@pytest.mark.parametrize("setup", SETUPS)
+@pytest.mark.parametrize("place", ["step:1", "step:7", "step:8", "step:9", "step:12", "step:16", "step:19", "step:20"])
+def test_killed_after_a_step_resumes_exactly(setup, place, uninterrupted, tmp_path):
+    whole, _ = uninterrupted(setup)
+    statuses = training_job.finish(start(setup, tmp_path, "--kill", place))
+    assert statuses == [-signal.SIGKILL] * len(statuses)
+    assert_resumes(setup, tmp_path, whole)
+
+
+@pytest.mark.parametrize("setup", SETUPS)
+@pytest.mark.parametrize("place", ["weights:1", "optimizer:3", "rename:1", "rename:4"])
+def test_killed_inside_a_checkpoint_resumes_exactly(setup, place, uninterrupted, tmp_path):
+    whole, _ = uninterrupted(setup)
+    job = start(setup, tmp_path, "--kill", place)
+    job[0].join(120)
+    assert job[0].exitcode == -signal.SIGKILL
+    kill(job)
+    assert list((tmp_path / "run" / "checkpoints").glob("*.tmp")), "the kill should have hit a checkpoint in the making"
+    assert_resumes(setup, tmp_path, whole)
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_killed_at_a_random_moment_resumes_exactly(number, uninterrupted, tmp_path):
+    setup = list(SETUPS)[number % 4]
+    whole, seconds = uninterrupted(setup)
+    job = start(setup, tmp_path)
+    time.sleep(random.Random(number).uniform(0, seconds))
+    kill(job)
+    assert_resumes(setup, tmp_path, whole)
+
+
+def test_killed_again_and_again_resumes_exactly(uninterrupted, tmp_path):
+    whole, _ = uninterrupted("plain")
+    for step in (5, 11, 11, 17):
+        training_job.finish(start("plain", tmp_path, "--resume", "--kill", f"step:{step}"))
+    assert_resumes("plain", tmp_path, whole)
+
+
+def test_a_finished_run_resumes_to_the_same(uninterrupted, tmp_path):
+    whole, _ = uninterrupted("ema, saved at evaluations")
+    shutil.copytree(whole, tmp_path / "run")
+    os.remove(tmp_path / "run" / "model.safetensors")
+    assert_resumes("ema, saved at evaluations", tmp_path, whole)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_torchrun_killed_and_resumed_exactly(processes, uninterrupted, tmp_path):
+    setup = "two processes" if processes == 2 else "plain"
+    whole, _ = uninterrupted(setup)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+    command += [training_job.__file__, *SETUPS[setup][0], "--output_dir", str(tmp_path / "run")]
+    environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    killed = subprocess.run([*command, "--kill", "step:13"], env=environment, capture_output=True, text=True, timeout=300)
+    assert killed.returncode != 0
+    resumed = subprocess.run([*command, "--resume"], env=environment, capture_output=True, text=True, timeout=300)
+    assert resumed.returncode == 0, resumed.stderr
+    assert filecmp.cmp(tmp_path / "run" / "model.safetensors", whole / "model.safetensors", shallow=False)
+
+
+def test_resuming_needs_no_more_than_the_last_checkpoint(uninterrupted, tmp_path):
+    """The best and the newest checkpoints stay, older ones go."""
+    whole, _ = uninterrupted("plain")
+    kept = sorted(path.name for path in (whole / "checkpoints").iterdir())
+    best = json.loads((whole / "checkpoints" / kept[-1] / "progress.json").read_text())["best_step"]
+    assert kept == sorted({f"{best:08d}", "00000018", "00000020"})
+    assert Path(whole / "checkpoints" / f"{best:08d}" / "model.safetensors").exists()
