@@ -11,7 +11,7 @@ import numpy as np
 BISECTIONS = 200
 
 
-def attend(name, query, key, value, parameters, bias, keep, scaling, **options):
+def attend(name, query, key, value, parameters, bias, keep, scaling, causal=False, **options):
     """Return context (batch, heads, queries, d) and weights (batch, heads, queries, keys)."""
     batch, heads, queries, size = query.shape
     keys = key.shape[2]
@@ -30,7 +30,7 @@ def attend(name, query, key, value, parameters, bias, keep, scaling, **options):
             for i in range(queries):
                 allowed = [j for j in range(keys) if keep[b, h, i, j]]
                 row = {j: scores[b, h, i, j] + bias[b, h, i, j] for j in allowed}
-                place = i + keys - queries
+                place = i + keys - queries if causal else i
                 found = normalized(name, row, query[b, h, i], key[b, h], h, place, parameters, scaling, **options)
                 for j, weight in found.items():
                     weights[b, h, i, j] = weight

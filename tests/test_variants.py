@@ -18,7 +18,7 @@ FORMS = [(name, {}) for name in BUILT_IN]
 FORMS += [(name, {"mix": 0.0}) for name in BUILT_IN if issubclass(VARIANTS[name], Blend)]
 form = pytest.mark.parametrize(("name", "extra"), FORMS, ids=[f"{n}{'-mix' * bool(e)}" for n, e in FORMS])
 
-CASES = ["plain", "padding", "causal", "cross", "bias", "masked_row", "scaling"]
+CASES = ["plain", "padding", "causal", "cross", "cache", "bias", "masked_row", "scaling"]
 
 
 def build(name: str, extra: dict, dtype: torch.dtype = torch.float64, seed: int = 0) -> Variant:
@@ -39,7 +39,7 @@ def case(which: str, dtype: torch.dtype = torch.float64, seed: int = 1) -> dict:
     def normal(*shape: int) -> torch.Tensor:
         return torch.randn(shape, generator=random, dtype=torch.float64).to(dtype)
 
-    queries = QUERIES if which == "cross" else KEYS
+    queries = QUERIES if which in ("cross", "cache") else KEYS
     inputs = {
         "query": 1.5 * normal(BATCH, HEADS, queries, SIZE),
         "key": 1.5 * normal(BATCH, HEADS, KEYS, SIZE),
@@ -54,6 +54,8 @@ def case(which: str, dtype: torch.dtype = torch.float64, seed: int = 1) -> dict:
         inputs["keep"] = padding
     if which == "causal":
         inputs["keep"] = torch.ones(KEYS, KEYS, dtype=torch.bool).tril()[None, None] & padding
+    if which == "cache":
+        inputs["keep"] = torch.ones(QUERIES, KEYS, dtype=torch.bool).tril(KEYS - QUERIES)[None, None]
     if which == "bias":
         inputs["bias"] = normal(1, HEADS, KEYS, KEYS)
     if which == "masked_row":
@@ -81,6 +83,7 @@ def expected(name: str, variant: Variant, inputs: dict) -> tuple[np.ndarray, np.
         bias.numpy(),
         keep.numpy(),
         inputs["scaling"] or SIZE**-0.5,
+        causal=variant.causal,
         **(OPTIONS[name] if name == "local" else {}),
     )
 
@@ -90,6 +93,7 @@ def test_variant_equals_loop_in_float64(name, extra):
     variant = build(name, extra)
     for which in cases_of(name):
         inputs = case(which)
+        variant.causal = which in ("causal", "cache")
         context, weights = variant(**inputs, need_weights=True)
         reference_context, reference_weights = expected(name, variant, inputs)
         assert np.abs(weights.detach().numpy() - reference_weights).max() < 1e-12, which
@@ -101,6 +105,7 @@ def test_fused_path_equals_plain_path_forward_and_backward(name, extra):
     variant = build(name, extra)
     for which in cases_of(name):
         results = []
+        variant.causal = which in ("causal", "cache")
         for plain in (True, False):
             inputs = case(which)
             tensors = [

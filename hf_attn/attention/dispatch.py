@@ -63,9 +63,7 @@ def attend(
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout, scaling, is_causal, position_bias, **kwargs
         )
-    repeats = query.shape[1] // key.shape[1]
-    if repeats > 1:
-        key, value = key.repeat_interleave(repeats, 1), value.repeat_interleave(repeats, 1)
+    key, value = (_ungrouped(tensor, query.shape[1]) for tensor in (key, value))
     causal = is_causal if is_causal is not None else getattr(module, "is_causal", False)
     keep, bias = _split_mask(attention_mask, position_bias, query, key, bool(causal))
     if slot is None:
@@ -109,6 +107,11 @@ def _check(module: nn.Module, slot: nn.Module | None, query: Tensor, kwargs: dic
             f"{name} calls its attention with {query.shape[1]} heads of {query.shape[3]}, but its variant was made for "
             f"{variant.num_heads} of {variant.head_dim}: leave this layer out with attn_variant_include"
         )
+
+
+def _ungrouped(tensor: Tensor, heads: int) -> Tensor:
+    repeats = heads // tensor.shape[1]
+    return tensor if repeats == 1 else tensor.repeat_interleave(repeats, 1)
 
 
 def _split_mask(
@@ -158,6 +161,38 @@ def dispatches(cls: type) -> bool:
     return any("ALL_ATTENTION_FUNCTIONS" in f.__code__.co_names for f in functions)
 
 
+def find_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """Return the layers of a model that go through the attention interface, by name.
+
+    Raises:
+        ValueError: there are none, or others beside them compute attention themselves. Those would not get the
+            variant, and the mask that the interface makes for it would be added to their scores.
+    """
+    layers = {name: module for name, module in model.named_modules() if is_attention_layer(module)}
+    apart = sorted({type(m).__name__ for m in model.modules() if _attends_by_itself(type(m))})
+    if layers and not apart:
+        return layers
+    raise ValueError(refusal(type(model), f"{', '.join(apart)} computes its attention itself" if layers else ""))
+
+
+def refusal(cls: type, reason: str = "") -> str:
+    """Return the words that refuse an architecture."""
+    reason = reason or "its attention does not go through transformers' attention interface"
+    return (
+        f"{cls.__name__.removeprefix('HfAttn')} cannot take an attention variant: {reason}; choose an architecture "
+        "whose layers all use transformers' attention interface, such as BERT, RoBERTa, ModernBERT, ViT or DINOv2"
+    )
+
+
+def _attends_by_itself(cls: type) -> bool:
+    """Whether a layer makes and masks its own softmax; deformable attention has no scores and no such mask."""
+    if "Attention" not in cls.__name__ or "Deformable" in cls.__name__ or dispatches(cls):
+        return False
+    codes = [inspect.unwrap(f).__code__ for f in vars(cls).values() if inspect.isfunction(f)]
+    masked = any("mask" in name for code in codes for name in code.co_varnames)
+    return masked and any("softmax" in code.co_names for code in codes)
+
+
 def heads_of(module: nn.Module) -> tuple[int, int]:
     """Return the number of query heads of an attention layer and their size."""
     config = getattr(module, "config", None)
@@ -165,10 +200,12 @@ def heads_of(module: nn.Module) -> tuple[int, int]:
     def first(*names: str) -> int | None:
         return next((v for n in names if isinstance(v := getattr(module, n, None), int)), None)
 
+    size = first("attention_head_size", "head_dim", "key_value_proj_dim")
     heads = first("num_attention_heads", "num_heads", "n_heads") or getattr(config, "num_attention_heads", None)
+    if not heads and size and isinstance(getattr(module, "q_proj", None), nn.Linear):
+        heads = module.q_proj.out_features // size
     if not heads:
         raise ValueError(f"{type(module).__name__}: its number of heads cannot be found, so no variant can be put in")
-    size = first("attention_head_size", "head_dim", "key_value_proj_dim")
     return heads, size or (first("embed_dim", "hidden_size") or config.hidden_size) // heads  # type: ignore[union-attr]
 
 

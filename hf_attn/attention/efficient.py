@@ -11,8 +11,8 @@ from .variant import register_variant, select_rows, softmax_context
 class Local(Blend):
     """Softmax over a window of ±``window`` positions and the first ``global_tokens``; those see and are seen by all.
 
-    Beltagy et al. 2020 (Longformer), section 3.1. Query i stands at position i + (keys - queries), so with as many
-    queries as keys both count alike and with fewer (a cache) the last query meets the last key.
+    Beltagy et al. 2020 (Longformer), section 3.1. Query i stands at position i; in a causal layer, where a cache may
+    hold more keys than there are queries, at i + (keys - queries), so that the last query meets the last key.
 
     Args:
         window: positions on each side.
@@ -43,7 +43,7 @@ class Local(Blend):
 
     def near(self, queries: int, keys: int, device: torch.device) -> Tensor:
         """Return which pairs are in reach, boolean (1, 1, queries, keys)."""
-        at_query = torch.arange(queries, device=device)[:, None] + (keys - queries)
+        at_query = torch.arange(queries, device=device)[:, None] + (keys - queries if self.causal else 0)
         at_key = torch.arange(keys, device=device)
         near = (at_query - at_key).abs() <= self.window
         return (near | (at_key < self.global_tokens) | (at_query < self.global_tokens))[None, None]

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .dispatch import IMPLEMENTATION, WATCH, is_attention_layer
+from .dispatch import IMPLEMENTATION, WATCH, find_layers, is_attention_layer
 from .variant import Variant
 
 
@@ -93,9 +93,7 @@ def watch_attention(
         ValueError: the model has no such layer, or none that goes through the interface.
     """
     model = getattr(model, "_orig_mod", getattr(model, "module", model))
-    modules = list(attention_layers(model).values())
-    if not modules:
-        raise ValueError(f"{type(model).__name__}: its attention does not go through transformers' attention interface")
+    modules = list(find_layers(model).values())
     shared = getattr(model.config, "num_hidden_layers", 1) if len(modules) == 1 else 1
     chosen = None if layers is None else set(_resolve(layers, len(modules) * shared, "layers"))
     watch = Watch(chosen, heads, rows)

@@ -26,7 +26,7 @@ from transformers import (
 )
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping, register_checkpoint_conversion_mapping
 
-from .dispatch import IMPLEMENTATION, SLOT, dispatches, heads_of, is_attention_layer
+from .dispatch import IMPLEMENTATION, SLOT, dispatches, find_layers, heads_of, refusal
 from .efficient import Local as Local
 from .head_mixing import TalkingHeads as TalkingHeads
 from .normalizers import Sparsemax as Sparsemax
@@ -91,9 +91,7 @@ def install_slots(model: PreTrainedModel, config: PreTrainedConfig) -> None:
         raise ValueError(
             f"attn_variant_include={config.attn_variant_include!r} is no regular expression: {error}"
         ) from None
-    layers = {name: module for name, module in model.named_modules() if is_attention_layer(module)}
-    if not layers:
-        raise ValueError(_refusal(type(model)))
+    layers = find_layers(model)
     chosen = [module for name, module in layers.items() if include.search(name)]
     if not chosen:
         raise ValueError(
@@ -101,21 +99,17 @@ def install_slots(model: PreTrainedModel, config: PreTrainedConfig) -> None:
             f"{type(model).__name__}, from {next(iter(layers))} to {next(reversed(layers))}"
         )
     for module in chosen:
-        setattr(module, SLOT, make_variant(config.attn_variant, *heads_of(module), config.attn_variant_kwargs))
+        variant = make_variant(config.attn_variant, *heads_of(module), config.attn_variant_kwargs)
+        variant.causal = bool(getattr(module, "is_causal", False))
+        setattr(module, SLOT, variant)
 
 
 def supported(base: type) -> bool:
     """Whether the attention of a model class goes through transformers' attention interface."""
     models = (cls for cls in base.__mro__ if issubclass(cls, PreTrainedModel) and cls is not PreTrainedModel)
     classes = {cls for model in models for cls in vars(sys.modules[model.__module__]).values() if inspect.isclass(cls)}
-    return any(issubclass(cls, nn.Module) and not issubclass(cls, PreTrainedModel) and dispatches(cls) for cls in classes)
-
-
-def _refusal(base: type) -> str:
-    return (
-        f"{base.__name__.removeprefix('HfAttn')}: the attention of this architecture does not go through transformers' "
-        "attention interface, so no variant can be put in; choose one that does, such as BERT, RoBERTa, ModernBERT, ViT "
-        "or DINOv2"
+    return any(
+        issubclass(cls, nn.Module) and not issubclass(cls, PreTrainedModel) and dispatches(cls) for cls in classes
     )
 
 
@@ -174,7 +168,7 @@ def model_class_for(base: type[PreTrainedModel]) -> type[PreTrainedModel]:
     if issubclass(base, HfAttnMixin):
         return base
     if not supported(base):
-        raise ValueError(_refusal(base))
+        raise ValueError(refusal(base))
     config_class = config_class_for(base.config_class)
     cls = _derive(
         base, (HfAttnMixin, base), config_class=config_class, __doc__=f"{base.__name__} with an attention variant."

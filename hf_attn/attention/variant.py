@@ -44,6 +44,8 @@ class Variant(nn.Module):
     accepts_bias: ClassVar[bool] = True
     normalized: ClassVar[bool] = True
     fused_path: ClassVar[str] = "sdpa"
+    # Whether the layer is causal, so that its last query stands at its last key.
+    causal: bool = False
 
     def __init__(self, num_heads: int, head_dim: int, init: str = "identity") -> None:
         super().__init__()
