@@ -8,16 +8,7 @@ from typing import ClassVar, Literal, get_args
 
 from .errors import InputError
 
-Schedule = Literal[
-    "linear",
-    "cosine",
-    "cosine_with_restarts",
-    "polynomial",
-    "constant",
-    "constant_with_warmup",
-    "inverse_sqrt",
-    "warmup_stable_decay",
-]
+Schedule = Literal["linear", "cosine", "constant", "inverse_sqrt", "warmup_stable_decay"]
 Precision = Literal["auto", "no", "bf16", "fp16"]
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 
 from .config import TrainConfig
 
@@ -80,20 +83,37 @@ def depths(model: nn.Module) -> dict[str, int]:
     return found
 
 
-def schedule(optimizer: torch.optim.Optimizer, config: TrainConfig, steps: int) -> LRScheduler:
+def schedule(optimizer: Optimizer, config: TrainConfig, steps: int) -> LambdaLR:
     """Learning rates over ``steps`` optimizer steps: warm-up from 0, then the shape that ``config.schedule`` names.
 
     It is to be stepped once an optimizer step on each process, and not to be given to ``accelerator.prepare``.
     """
-    from transformers import get_scheduler
-
     warmup = warmup_steps(config.warmup, steps)
-    name, options = config.schedule, {}
-    if name == "constant" and warmup:
-        name = "constant_with_warmup"
-    if name == "warmup_stable_decay":
-        options = {"num_decay_steps": max(1, steps // 5)}
-    return get_scheduler(name, optimizer, warmup, steps, scheduler_specific_kwargs=options)
+
+    def factor(step: int) -> float:
+        return step / warmup if step < warmup else SHAPES[config.schedule](step, warmup, steps)
+
+    return LambdaLR(optimizer, factor)
+
+
+def _left(step: int, start: int, end: int) -> float:
+    """From 1 at step ``start`` down to 0 at step ``end``."""
+    return max(0.0, (end - step) / max(1, end - start))
+
+
+def _inverse_sqrt(step: int, warmup: int, steps: int) -> float:
+    scale = warmup or 10_000
+    return math.sqrt(scale / (scale + step - warmup))
+
+
+SHAPES: dict[str, Callable[[int, int, int], float]] = {
+    "linear": lambda step, warmup, steps: _left(step, warmup, steps),
+    "cosine": lambda step, warmup, steps: (1 - math.cos(math.pi * _left(step, warmup, steps))) / 2,
+    "constant": lambda step, warmup, steps: 1.0,
+    "inverse_sqrt": _inverse_sqrt,
+    "warmup_stable_decay": lambda step, warmup, steps: min(1.0, _left(step, steps - steps // 5, steps)),
+}
+"""Fraction of the highest learning rate after the warm-up, of (step, steps of warm-up, all steps)."""
 
 
 def warmup_steps(warmup: float, steps: int) -> int:

@@ -12,7 +12,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import accelerate  # noqa: F401  (imported once, by the fork server)
+import accelerate.tracking  # noqa: F401  (what the job needs is imported once, by the fork server)
+import docstring_parser  # noqa: F401
+import jsonargparse  # noqa: F401
 import numpy as np
 import torch
 from safetensors.torch import save_file
