@@ -78,9 +78,14 @@ def attend(
         weights=np.stack([layer.float().cpu().numpy() for layer in fitting]),
         special=frozenset(tokenizer.all_special_tokens),
         row=row,
-        prediction=f"{said['value']:.3g}" if "value" in said else str(said["label"]),
+        prediction=f"{said['value']:.3g}" if "value" in said else listed(said["label"]),
         label=label,
     )
+
+
+def listed(label: str | list[str]) -> str:
+    """Return a label, or several, as text."""
+    return label if isinstance(label, str) else ", ".join(label) or "no label"
 
 
 def example(
@@ -91,7 +96,7 @@ def example(
     Args:
         model: A trained model.
         tokenizer: Its tokenizer.
-        split: Rows with texts.
+        split: Rows with texts, and ``labels`` where they are known.
         text: The column of the text.
         text_pair: The column of the second text.
     """
@@ -100,4 +105,13 @@ def example(
     if not supported(type(model)):
         return None
     row = split[0]
-    return attend(model, tokenizer, row[text], row[text_pair] if text_pair else None)
+    label = name_of(model, row["labels"]) if "labels" in row else None
+    return attend(model, tokenizer, row[text], row[text_pair] if text_pair else None, label=label)
+
+
+def name_of(model: "PreTrainedModel", label: int | float | Sequence[float]) -> str:
+    """Return an encoded label (a class, a number, or 0 and 1 for each label) as text."""
+    names = {int(index): name for index, name in (model.config.id2label or {}).items()}
+    if isinstance(label, float):
+        return f"{label:.3g}"
+    return names[label] if isinstance(label, int) else listed([names[index] for index, on in enumerate(label) if on])

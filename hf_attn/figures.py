@@ -64,16 +64,16 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 @styled
 def curves(log: list[dict[str, Any]], metric: str | None = None) -> "Figure":
     """Draw training and validation loss, the validation score that chooses the model, and the learning rate."""
-    validation = [row for row in log if any(key.startswith("valid_") for key in row)]
+    validation = [row for row in log if any(key.startswith("validation/") for key in row)]
     metric = (metric or "loss").lstrip("-")
-    score = f"valid_{metric}"
+    score = f"validation/{metric}"
     panels = 3 if metric != "loss" and any(score in row for row in validation) else 2
     figure, axes = canvas(3.9 * panels, 3.3, ncols=panels)
     step, loss = series(log, "loss")
     axes[0].plot(step, loss, color=BLUE, alpha=0.25, linewidth=1)
     axes[0].plot(step, smooth(loss), color=BLUE, label="training, smoothed")
-    if any("valid_loss" in row for row in validation):
-        axes[0].plot(*series(validation, "valid_loss"), "o-", color=ORANGE, markersize=4, label="validation")
+    if any("validation/loss" in row for row in validation):
+        axes[0].plot(*series(validation, "validation/loss"), "o-", color=ORANGE, markersize=4, label="validation")
     axes[0].set(title="Loss", ylim=(0, None))
     axes[0].legend()
     if panels == 3:
@@ -82,6 +82,7 @@ def curves(log: list[dict[str, Any]], metric: str | None = None) -> "Figure":
         axes[1].set(title=f"Validation {metric.replace('_', ' ')}")
     axes[-1].plot(*series(log, "lr"), color=GREY)
     axes[-1].set(title="Learning rate", ylim=(0, None))
+    axes[-1].locator_params(axis="y", nbins=5)
     axes[-1].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     for axis in axes:
         axis.set(xlabel="step", xlim=(0, max(row["step"] for row in log)))

@@ -84,7 +84,7 @@ def finish(
 
     Args:
         model: The trained model with the weights to keep, wrapped by accelerate or not; LoRA adapters are merged.
-        processor: The tokenizer; its ``model_max_length`` is the length that prediction will truncate to.
+        processor: The tokenizer; its ``model_max_length``, to which prediction truncates, becomes that of training.
         record: What the recipe knows of its run.
         accelerator: The one the run was started with.
 
@@ -96,6 +96,9 @@ def finish(
     folder = Path(record.config.output_dir)
     if accelerator.is_main_process:
         merge_lora(accelerator.unwrap_model(model, keep_torch_compile=False)).save_pretrained(folder)
+        processor.model_max_length = min(
+            processor.model_max_length, getattr(record.config, "max_length", None) or 10**30
+        )
         processor.save_pretrained(folder)
         describe(folder, record, processes=accelerator.num_processes, precision=accelerator.mixed_precision)
     accelerator.wait_for_everyone()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .attended import AttentionExample
 from .plotting import shorten
@@ -20,7 +21,7 @@ SHADES = (None, 230, 223, 216, 209, 202)
 MATRIX_CLASSES = 8
 
 
-def confusion_table(truth: Sequence[int], predicted: Sequence[int], names: Sequence[str], pairs: int = 10) -> str:
+def confusion_table(truth: ArrayLike, predicted: ArrayLike, names: Sequence[str], pairs: int = 10) -> str:
     """Return the confusions as text: the matrix up to 8 classes, else the most frequent mistakes.
 
     Args:
@@ -153,8 +154,8 @@ def summary(record: "RunRecord") -> str:
     parts = [f"test  {scores}"]
     if record.interval:
         parts[0] += f"\n      {record.metric} 95 % interval {record.interval[0]:.4f} to {record.interval[1]:.4f}"
-    if record.labels.kind == "single":
-        predictions = record.predictions
+    predictions = record.predictions
+    if record.labels.kind == "single" and predictions.labels is not None:
         parts.append(confusion_table(predictions.labels, predictions.logits.argmax(-1), record.labels.names))
     if record.attention is not None:
         parts.append(attention_text(record.attention))

@@ -44,7 +44,9 @@ def made_up(folder: Path, names=("no", "yes"), kind="single", rows=200, config=N
     history = History(step=300, steps=300, best_step=200, seconds=60.0, tokens=90_000, metric=metric, scores=found)
     folder.mkdir(parents=True, exist_ok=True)
     log = [{"step": step, "loss": 2 / step, "lr": 2e-4 * (1 - step / 300)} for step in range(10, 301, 10)]
-    log += [{"step": step, "valid_loss": 3 / step, f"valid_{metric}": 1 - 9 / step} for step in (100, 200, 300)]
+    log += [
+        {"step": step, "validation/loss": 3 / step, f"validation/{metric}": 1 - 9 / step} for step in (100, 200, 300)
+    ]
     (folder / "log.jsonl").write_text(
         "".join(json.dumps(row) + "\n" for row in sorted(log, key=lambda row: row["step"]))
     )

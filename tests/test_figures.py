@@ -71,6 +71,17 @@ def test_any_label_can_be_drawn(tmp_path, name):
         draw(tmp_path, names=(name, "other"), kind="multi")
 
 
+def test_curves_show_training_and_validation(tmp_path):
+    made_up(tmp_path)
+    figure = figures.curves(figures.read_log(tmp_path / "log.jsonl"), "accuracy")
+    titles = [axis.get_title(loc="left") for axis in figure.axes]
+    assert titles == ["Loss", "Validation accuracy", "Learning rate"]
+    validation = figure.axes[1].lines[0]
+    assert validation.get_xdata().tolist() == [100, 200, 300]
+    assert validation.get_ydata().tolist() == [1 - 9 / step for step in (100, 200, 300)]
+    assert [text.get_text() for text in figure.axes[0].get_legend().texts] == ["training, smoothed", "validation"]
+
+
 def test_little_to_draw_is_drawn(tmp_path):
     record = made_up(tmp_path, rows=1)
     (tmp_path / "log.jsonl").write_text(json.dumps({"step": 1, "loss": 0.5, "lr": 0.1}) + "\n")

@@ -9,14 +9,15 @@ import pyarrow.parquet
 import pytest
 import torch
 from accelerate import Accelerator
-from run_records import made_up
+from run_records import Config, made_up
 from tiny_bert import TEXTS, save_tiny_bert
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from hf_attn import machine
-from hf_attn.attended import AttentionExample, attend
+from hf_attn.attended import AttentionExample, attend, example
 from hf_attn.errors import InputError
 from hf_attn.models.checkpoint_files import check_model_folder
+from hf_attn.prediction import predict
 from hf_attn.run import describe, finish, run_facts
 
 
@@ -138,6 +139,33 @@ def test_attend_gives_the_eager_weights_of_the_first_token(tmp_path):
     assert list(example.tokens) == ["[CLS]", *TEXTS[0].split(), "[SEP]"]
     assert example.prediction == model.config.id2label[output.logits.argmax().item()]
     assert example.is_text.tolist() == [False, True, True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("problem_type", "names", "label", "shown"),
+    [
+        ("single_label_classification", ("lost", "paid"), 1, "paid"),
+        ("multi_label_classification", ("lost", "paid", "other"), [1.0, 0.0, 1.0], "lost, other"),
+        ("multi_label_classification", ("lost", "paid"), [0.0, 0.0], "no label"),
+        ("regression", (), 2.5, "2.5"),
+    ],
+)
+def test_the_example_of_a_run_tells_the_true_label(tmp_path, problem_type, names, label, shown):
+    source = save_tiny_bert(tmp_path, names, problem_type)
+    tokenizer, model = AutoTokenizer.from_pretrained(source), AutoModelForSequenceClassification.from_pretrained(source)
+    found = example(model, tokenizer, [{"text": TEXTS[0], "labels": label}], "text")
+    assert found.label == shown and found.prediction
+    assert example(model, tokenizer, [{"text": TEXTS[0]}], "text").label is None
+
+
+def test_prediction_truncates_as_training_did(tmp_path):
+    source = save_tiny_bert(tmp_path / "source", names=("no", "yes"))
+    model, tokenizer = AutoModelForSequenceClassification.from_pretrained(source), AutoTokenizer.from_pretrained(source)
+    config = Config(output_dir=str(tmp_path / "run"))
+    config.max_length = 7
+    folder = finish(model, tokenizer, made_up(tmp_path / "run", config=config), Accelerator(cpu=True))
+    assert predict(folder, ["my card was swallowed by the machine"]) == predict(folder, ["my card was swallowed by"])
+    assert len(AutoTokenizer.from_pretrained(folder)("my " * 20, truncation=True)["input_ids"]) == 7
 
 
 def test_weights_that_do_not_fit_the_tokens_are_refused():
