@@ -152,6 +152,8 @@ def explain(error: Exception, repo_id: str, folder: Path | None) -> NoReturn:
         raise InputError("the Hub does not know this token: run `hf auth login` again, or set HF_TOKEN") from None
     if status == 403:
         raise InputError(f"the Hub token may not write to {repo_id}: use one with write access to it") from None
+    if status is None and isinstance(error, ValueError) and "README.md" in str(error):
+        raise InputError(f"the Hub refuses the metadata of README.md: {' '.join(str(error).split())}") from None
     if status is not None and status < 500:
         raise InputError(f"the Hub refused {repo_id} (HTTP status {status})") from None
     transport = type(error).__module__.partition(".")[0] in ("httpx", "httpx2", "httpcore", "httpcore2", "requests")

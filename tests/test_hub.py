@@ -183,6 +183,30 @@ def test_a_hub_out_of_reach_is_one_line_that_says_what_can_be_done(run, push, mo
     assert ("HF_HUB_OFFLINE is set" in refused.stderr) == offline
 
 
+def test_a_card_that_the_hub_refuses_is_one_line(hub, run, push):
+    (run / "README.md").write_text("---\nmodel-index:\n- name: x\n  results: [{task: {type: a}}]\n---\n")
+    refused = push(hub, run, "ada/cards")
+    assert refused.returncode == 2 and len(refused.stderr.splitlines()) == 1
+    assert "the Hub refuses the metadata of README.md" in refused.stderr
+    assert len(hub.repositories["ada/cards"].commits) == 1
+
+
+def test_predict_offline_with_a_model_never_downloaded_is_one_line(tmp_path):
+    env = client_environment("http://127.0.0.1:9", tmp_path / "home", token=None, HF_HUB_OFFLINE="1")
+    refused = hf_attn("predict", "ada/cards", "a text", env=env)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith("error: ") and len(refused.stderr.splitlines()) == 1, refused.stderr
+    assert "ada/cards" in refused.stderr and "offline" in refused.stderr
+
+
+def test_predict_takes_a_model_of_the_hub(hub, run, tmp_path, push):
+    push(hub, run, "ada/cards")
+    env = client_environment(hub, tmp_path / "empty", token=None)
+    there, here = (hf_attn("predict", model, *TEXTS, env=env) for model in ("ada/cards", run))
+    assert there.returncode == 0, there.stderr
+    assert there.stdout == here.stdout
+
+
 def test_a_token_shows_up_nowhere(hub, run, tmp_path, push):
     """In no output and no file, whether the push succeeds, is refused or finds no Hub."""
     strange = "hf_" + "x" * 34
