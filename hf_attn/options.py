@@ -49,20 +49,34 @@ class ModelOptions:
     lora_targets: list[str] | None = None
     """Names of the linear layers that get adapters; null is the query and value projections."""
 
+    def check_model(self) -> None:
+        """Refuse what is wrong with these options before data is read or a model loaded.
+
+        Raises:
+            InputError: options that exclude each other, an unknown variant or option of it, or an unusable folder.
+        """
+        from .attention import make_variant
+        from .models.checkpoint_files import check_model_folder
+
+        if (self.attention_kwargs or self.attention_include) and not self.attention:
+            raise InputError("attention_kwargs and attention_include need --attention: `hf-attn list` prints the names")
+        if sum((self.linear_probe, self.freeze is not None, self.lora is not None)) > 1:
+            raise InputError("--linear_probe, --freeze and --lora exclude each other: give one of them")
+        if self.attention:
+            try:
+                make_variant(self.attention, 2, 8, self.attention_kwargs)
+            except (ValueError, TypeError) as error:
+                raise InputError(f"--attention: {error}") from None
+        check_model_folder(self.model)
+
     def load_model(self, task: str, labels: Labels) -> nn.Module:
         """Load the model for ``task``, and leave trainable what these options say.
 
         Raises:
-            InputError: options that exclude each other, or whatever ``models.load`` refuses.
+            InputError: whatever ``models.load`` refuses, or a part to freeze that is not there.
         """
         from . import models
 
-        if (self.attention_kwargs or self.attention_include) and not self.attention:
-            raise InputError(
-                "attention_kwargs and attention_include need --attention: `hf-attn list` prints the names"
-            )
-        if sum((self.linear_probe, self.freeze is not None, self.lora is not None)) > 1:
-            raise InputError("--linear_probe, --freeze and --lora exclude each other: give one of them")
         model = models.load(
             self.model,
             task=task,
@@ -118,6 +132,7 @@ class TextOptions:
             validation=self.validation_share,
             test=self.test_share,
             label=self.label,
+            kind=self.problem,
         )
         data.check_text(splits, self.text, self.text_pair, self.label)
         splits, labels = data.encode_labels(splits, self.label, kind=self.problem, label_names=self.label_names)

@@ -26,6 +26,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     args = parse(Config, argv, recipe="text_classification")
     from hf_attn import attended, cpu, data, evaluation, hub, models, run, terminal, training
 
+    args.check_model()
     accelerator = training.start(args)
     if args.push_to_hub:
         hub.check_access(args.push_to_hub)
@@ -35,7 +36,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     metric = args.metric or evaluation.default_metric(labels.kind)
     evaluation.check_metric(metric, labels)
     tokenizer = models.load_tokenizer(args.model)
-    tokens = data.tokenize(splits, tokenizer, args.text, args.text_pair, args.max_length)
+    tokens = data.tokenize(splits, tokenizer, args.text, args.text_pair, args.max_length, accelerator.is_main_process)
     collate = data.collate(tokenizer)
 
     # Batches
