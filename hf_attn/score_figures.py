@@ -131,7 +131,7 @@ def reliability(truth: np.ndarray, probabilities: np.ndarray, bins: int = 15) ->
     above.set(xlim=(0, 1), ylim=(0, 1.02), title=f"Calibration error {error:.3f}")
     above.set_ylabel("share that is right" if truth.ndim == 1 else "share that has the label")
     above.grid()
-    above.legend(loc="lower right")
+    above.legend(loc="best")
     below.bar((np.arange(bins) + 0.5) / bins, count, width=0.9 / bins, color=BLUE)
     below.set(xlabel="confidence" if truth.ndim == 1 else "probability", ylabel="predictions")
     below.grid(axis="y")
