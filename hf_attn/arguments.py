@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from .argument_parser import arguments_of, is_required, make_parser, one_line
 from .errors import InputError
 
 if typing.TYPE_CHECKING:
@@ -40,7 +41,7 @@ def parse(cls: type[Config], argv: Sequence[str] | None = None, *, recipe: str) 
     """
     import jsonargparse
 
-    parser = _parser(cls, recipe)
+    parser = make_parser(cls, recipe)
     configs, flags = _split_off_configs(list(sys.argv[1:] if argv is None else argv))
     values, mistakes = _read_configs(configs, cls, recipe)
     mistakes += _unknown_flags(flags, cls)
@@ -49,11 +50,11 @@ def parse(cls: type[Config], argv: Sequence[str] | None = None, *, recipe: str) 
     try:
         chosen = parser.parse_args(flags, namespace=parser.parse_object(values))
     except jsonargparse.ArgumentError as error:
-        raise InputError("; ".join(_bad_values(parser, values, flags)) or _one_line(error)) from None
-    missing = [f"--{field.name}" for field in _arguments(cls) if _required(field) and chosen[field.name] is None]
+        raise InputError("; ".join(_bad_values(parser, values, flags)) or one_line(error)) from None
+    missing = [f"--{field.name}" for field in arguments_of(cls) if is_required(field) and chosen[field.name] is None]
     if missing:
         raise InputError(f"missing: {', '.join(missing)}; --help says what they are")
-    config = cls(**{field.name: _as_declared(cls, field.name, chosen[field.name]) for field in _arguments(cls)})
+    config = cls(**{field.name: _as_declared(cls, field.name, chosen[field.name]) for field in arguments_of(cls)})
     if any(field.name == "recipe" and not field.init for field in dataclasses.fields(cls)):  # type: ignore[arg-type]
         config.recipe = recipe  # type: ignore[attr-defined]
     return config
@@ -63,7 +64,7 @@ def to_yaml(config: Any, recipe: str) -> str:
     """YAML of exactly these arguments; ``--config`` takes it."""
     import yaml
 
-    values = {field.name: getattr(config, field.name) for field in _arguments(type(config))}
+    values = {field.name: getattr(config, field.name) for field in arguments_of(type(config))}
     return yaml.safe_dump({"recipe": recipe, **values}, sort_keys=False, allow_unicode=True, width=1000)
 
 
@@ -105,88 +106,18 @@ def _leave_process_group() -> None:
         torch.distributed.destroy_process_group()
 
 
-def _arguments(cls: type) -> list[dataclasses.Field]:
-    """The fields to be given, the recipe's own first."""
-    return [field for _, fields in _groups(cls) for field in fields]
-
-
-def _groups(cls: type) -> list[tuple[type, list[dataclasses.Field]]]:
-    """Each dataclass of ``cls`` and its bases with the fields that it adds."""
-    left = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
-    groups = []
-    for owner in cls.__mro__:
-        own = [left.pop(name) for name in vars(owner).get("__annotations__", {}) if name in left]
-        groups += [(owner, own)] if own else []
-    return groups
-
-
-def _required(field: dataclasses.Field) -> bool:
-    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-
-
-def _parser(cls: type, recipe: str) -> ArgumentParser:
-    """A parser with one group for each dataclass."""
-    import jsonargparse
-    from docstring_parser import parse_from_object
-
-    parser = jsonargparse.ArgumentParser(
-        prog=recipe,
-        usage="%(prog)s [--config FILE.yaml] [--ARGUMENT VALUE ...]",
-        description=_title(cls),
-        exit_on_error=False,
-        allow_abbrev=False,
-        default_env=False,
-        formatter_class=_help_format(),
-    )
-    parser.add_argument("--config", metavar="FILE", help="YAML file of arguments, such as a run's config.yaml.")
-    hints = typing.get_type_hints(cls)
-    for owner, fields in _groups(cls):
-        texts = {param.arg_name: param.description for param in parse_from_object(owner).params}
-        group = parser.add_argument_group(_title(owner))
-        for field in fields:
-            _add(group, field, hints[field.name], texts.get(field.name) or "")
-    return parser
-
-
-def _title(owner: type) -> str:
-    return (owner.__doc__ or owner.__name__).strip().splitlines()[0].rstrip(".")
-
-
-def _help_format() -> type:
-    """Help in which choices are not said twice, and what has no default is said to be required."""
-    import jsonargparse
-
-    class Formatter(jsonargparse.DefaultHelpFormatter):
-        def _get_help_string(self, action: Any) -> str:
-            text = re.sub(r"\(type: (Literal\[[^]]*\]|bool), ", "(", super()._get_help_string(action) or "")
-            return re.sub(r"type: Literal\[[^]]*\] \| null, ", "", text)
-
-    return Formatter
-
-
-def _add(group: Any, field: dataclasses.Field, hint: Any, text: str) -> None:
-    """One argument; ``--name`` and ``--no_name`` for truth values, several words for lists."""
-    import jsonargparse
-
-    default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-    options: dict[str, Any] = {"help": " ".join(text.split()), "default": None if _required(field) else default}
-    if hint is bool:
-        options |= {"action": jsonargparse.ActionYesNo(yes_prefix="", no_prefix="no_"), "nargs": "?"}
-    elif typing.get_origin(hint) is list:
-        options |= {"type": typing.get_args(hint)[0], "nargs": "*"}
-    else:
-        options["type"] = hint | None if _required(field) else hint
-    group.add_argument(f"--{field.name}", **options)
-
-
 def _split_off_configs(argv: list[str]) -> tuple[list[str], list[str]]:
-    """The files of ``--config FILE`` and the other arguments."""
-    files, rest, words = [], [], iter(argv)
+    """The files of ``--config FILE`` and the other arguments, in which ``--metric -loss`` is ``--metric=-loss``."""
+    files: list[str] = []
+    rest: list[str] = []
+    words = iter(argv)
     for word in words:
         if word == "--config":
             files.append(next(words, ""))
         elif word.startswith("--config="):
             files.append(word.removeprefix("--config="))
+        elif re.match(r"-[A-Za-z]", word) and rest and re.fullmatch(r"--\w+", rest[-1]):
+            rest[-1] += f"={word}"
         else:
             rest.append(word)
     return files, rest
@@ -198,18 +129,18 @@ def _read_configs(files: list[str], cls: type, recipe: str) -> tuple[dict[str, A
 
     values: dict[str, Any] = {}
     mistakes = []
-    names = [field.name for field in _arguments(cls)]
+    names = [field.name for field in arguments_of(cls)]
     for file in files:
         try:
             read = yaml.safe_load(Path(file).read_text(encoding="utf-8")) if file else None
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            mistakes.append(f"--config {file} cannot be read: {_one_line(getattr(error, 'strerror', None) or error)}")
+            mistakes.append(f"--config {file} cannot be read: {one_line(getattr(error, 'strerror', None) or error)}")
             continue
         if not isinstance(read, dict):
             mistakes.append(f"--config {file!r} holds no arguments: expected lines such as 'lr: 2e-4'")
             continue
-        other = read.pop("recipe", recipe)
-        if other != recipe:
+        other = read.pop("recipe", recipe)  # empty if the run was started from Python
+        if other and other != recipe:
             mistakes.append(f"--config {file} belongs to the recipe {other}, this is {recipe}: run hf-attn {other}")
             continue
         mistakes += [f"unknown key {key!r} in {file}{_nearest(key, names)}" for key in read if key not in names]
@@ -225,7 +156,7 @@ def _unquoted(cls: type, name: str, value: Any) -> Any:
 
 def _unknown_flags(flags: list[str], cls: type) -> list[str]:
     hints = typing.get_type_hints(cls)
-    names = [field.name for field in _arguments(cls)]
+    names = [field.name for field in arguments_of(cls)]
     switches = [f"no_{name}" for name in names if hints[name] is bool]
     known = {"help", "print_config", *names, *switches}
     mistakes = []
@@ -253,16 +184,8 @@ def _bad_values(parser: ArgumentParser, values: dict[str, Any], flags: list[str]
         try:
             parser.parse_object(piece) if isinstance(piece, dict) else parser.parse_args(piece)
         except jsonargparse.ArgumentError as error:
-            mistakes.append(_one_line(error))
+            mistakes.append(one_line(error))
     return mistakes
-
-
-def _one_line(error: object) -> str:
-    """A parser's message on one line, in the words of the command line."""
-    text = " ".join(str(error).split())
-    text = re.sub(r'^Parser key "([\w.]+)": ', r"--\1: ", text)
-    text = re.sub(r"typing\.(Literal)\[(.*?)\]", r"one of \2", text)
-    return re.sub(r"<class '(\w+)'>", r"\1", text).replace("Expected a one of", "expected one of").rstrip(".")
 
 
 def _as_declared(cls: type, name: str, value: Any) -> Any:

@@ -205,18 +205,20 @@ def _weights(model: nn.Module) -> dict[str, Tensor]:
 
 def _same_model(path: Path, shapes: dict[str, tuple[int, ...]], model: nn.Module) -> None:
     expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    needed = _weights(model)
-    differences = [f"{name} is missing" for name in needed if name not in shapes]
-    differences += [f"{name} is not the model's" for name in shapes if name not in expected]
-    differences += [
-        f"{name} is {shape} and the model's {expected[name]}"
-        for name, shape in shapes.items()
-        if name in expected and shape != expected[name]
-    ]
-    if differences:
-        more = f" and {len(differences) - 3} more" if len(differences) > 3 else ""
+    kinds = (
+        [f"{name} is missing" for name in _weights(model) if name not in shapes],
+        [f"{name} is not the model's" for name in shapes if name not in expected],
+        [
+            f"{name} is {shape} and the model's {expected[name]}"
+            for name, shape in shapes.items()
+            if shape != expected.get(name, shape)
+        ],
+    )
+    if found := sum(map(len, kinds)):
+        shown = [difference for kind in kinds for difference in kind[:2]]
+        more = f" and {found - len(shown)} more" if found > len(shown) else ""
         raise InputError(
-            f"checkpoint {path} belongs to another model: {', '.join(differences[:3])}{more}; "
+            f"checkpoint {path} belongs to another model: {', '.join(shown)}{more}; "
             "resume with the model it was written by, or choose another output_dir"
         )
 

@@ -113,7 +113,10 @@ class Log:
         values = {name: value for name, value in record.items() if name != "step"}
         self.accelerator.log(values, step=int(record["step"]))
 
-    def close(self) -> None:
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(self, *error: object) -> None:
         """Finish the file and the trackers."""
         if self.file is not None:
             self.file.close()

@@ -84,6 +84,8 @@ def _same_arguments(config: TrainConfig, path: Path) -> None:
     if not isinstance(before, dict):
         raise InputError(f"{path} cannot be read, so the run cannot be resumed: choose another --output_dir")
     now: dict[str, Any] = yaml.safe_load(to_yaml(config, config.recipe))
+    if not (before.get("recipe") and now["recipe"]):
+        before["recipe"] = now["recipe"]
     changed = [
         f"{name} was {before.get(name)!r} and is {now.get(name)!r}"
         for name in now | before

@@ -147,50 +147,51 @@ def fit(
     ema = EMA(plain, config.ema) if config.ema else None
     folder = Path(config.output_dir)
     checkpoints = Checkpoints(folder / output.CHECKPOINTS, accelerator, plain, optimizer, schedule, ema)
-    _seed_process(config, accelerator)
+    _seed_process(config)
     if config.resume:
         history = checkpoints.restore(history)
-    log = Log(folder / output.LOG, accelerator, history, config)
-    meter = Meter(accelerator, history)
     backward = partial(step.backward_in_pieces, history=history) if config.auto_batch_size else step.backward
     hooks = [*([ema.update] if ema else []), *after_step]
-
+    meter = Meter(accelerator, history)
     model.train()
-    bar = tqdm(total=history.steps, initial=history.step, disable=not accelerator.is_main_process, unit="step")
-    for group in _groups(train_loader, config.accumulation_steps, history):
-        on_device = [step.to_device(batch, accelerator.device) for batch in group]
-        losses, items = backward(model, on_device, accelerator, loss_fn, count)
-        rate = _rate(optimizer, config)
-        norm = step.update(model, optimizer, schedule, accelerator, config.max_grad_norm)
-        history.advance(len(group), batches)
-        for hook in hooks:
-            hook(plain, history.step)
-        meter.add(group, losses, items, norm)
-        bar.update()
+    with Log(folder / output.LOG, accelerator, history, config) as log, _bar(history, accelerator) as bar:
+        for group in _groups(train_loader, config.accumulation_steps, history):
+            on_device = [step.to_device(batch, accelerator.device) for batch in group]
+            losses, items = backward(model, on_device, accelerator, loss_fn, count)
+            rate = _rate(optimizer, config)
+            norm = step.update(model, optimizer, schedule, accelerator, config.max_grad_norm)
+            history.advance(len(group), batches)
+            for hook in hooks:
+                hook(plain, history.step)
+            meter.add(group, losses, items, norm)
+            bar.update()
 
-        evaluating = history.done or _passes(history.step, config.eval_every * epoch_steps)
-        saving = history.done or (history.step % config.save_every == 0 if config.save_every else evaluating)
-        if evaluating or saving or history.step % config.log_every == 0:
-            position = {"step": history.step, "epoch": history.epoch + history.batches / batches}
-            record = meter.read()
-            log.write({**position, **record, "lr": rate})
-            bar.set_postfix(loss=f"{record['loss']:.4g}", refresh=False)
-        if evaluating:
-            with random_state_kept(), ema.applied(plain) if ema else nullcontext():
-                scores = evaluate(plain)
-            log.write({**position, **{f"validation/{name}": value for name, value in scores.items()}})
-            saving |= history.judge(scores, config.patience) or history.stopped_early
-            model.train()
-        if saving:
-            checkpoints.save(history, config.keep)
-        if evaluating or saving:
-            meter.clear()
-    bar.close()
-    log.close()
+            evaluating = history.done or _passes(history.step, config.eval_every * epoch_steps)
+            saving = history.done or (history.step % config.save_every == 0 if config.save_every else evaluating)
+            if evaluating or saving or history.step % config.log_every == 0:
+                position = {"step": history.step, "epoch": history.epoch + history.batches / batches}
+                record = meter.read()
+                log.write({**position, **record, "lr": rate})
+                bar.set_postfix(loss=f"{record['loss']:.4g}", refresh=False)
+            if evaluating:
+                with random_state_kept(), ema.applied(plain) if ema else nullcontext():
+                    scores = evaluate(plain)
+                log.write({**position, **{f"validation/{name}": value for name, value in scores.items()}})
+                saving |= history.judge(scores, config.patience) or history.stopped_early
+                model.train()
+            if saving:
+                checkpoints.save(history, config.keep)
+            if evaluating or saving:
+                meter.clear()
     checkpoints.load_best(history)
     accelerator.free_memory()
     _undress(plain, forward)
     return plain, history
+
+
+def _bar(history: History, accelerator: Accelerator) -> tqdm:
+    """A progress bar on the first process, which an error leaves on a line of its own."""
+    return tqdm(total=history.steps, initial=history.step, disable=not accelerator.is_main_process, unit="step")
 
 
 def _groups(loader: DataLoader, size: int, history: History) -> Iterator[list[Batch]]:
@@ -213,7 +214,7 @@ def _rate(optimizer: torch.optim.Optimizer, config: TrainConfig) -> float:
     return config.lr * group["lr"] / group["initial_lr"]
 
 
-def _seed_process(config: TrainConfig, accelerator: Accelerator) -> None:
+def _seed_process(config: TrainConfig) -> None:
     """Give each process its own dropout, the same however much randomness loading the model took."""
     from accelerate.utils import set_seed
 
