@@ -25,12 +25,8 @@ VIT = Path(__file__).parents[2] / "shared/checkpoints/vit-tiny-patch16-224-in1k"
 
 @pytest.fixture(scope="module", autouse=True)
 def quiet():
-    from transformers import logging
-
-    before = logging.get_verbosity()
-    logging.set_verbosity_error()
-    yield
-    logging.set_verbosity(before)
+    with tiny_models.quiet():
+        yield
 
 
 def refusal(error: Exception) -> bool:

@@ -19,6 +19,7 @@ from transformers import (
     AutoModelForTokenClassification,
     PreTrainedConfig,
     PreTrainedModel,
+    logging,
 )
 
 from hf_attn.attention import supported
@@ -113,7 +114,8 @@ def shrunk_fields(cls: type[PreTrainedConfig], default: PreTrainedConfig | None 
 def tiny_config(model_type: str) -> PreTrainedConfig:
     """Return a tiny configuration of an architecture, without dropout."""
     cls = CONFIG_MAPPING[model_type]
-    config = cls(**{**shrunk_fields(cls), **SPECIAL.get(model_type, {}), "model_type": model_type})
+    fields = shrunk_fields(cls) | SPECIAL.get(model_type, {})
+    config = cls(**{name: value for name, value in fields.items() if name != "model_type"})
     if getattr(config, "pad_token_id", 0) is None:
         config.pad_token_id = 0
     if config.is_encoder_decoder and getattr(config, "decoder_start_token_id", None) is None:
@@ -226,12 +228,23 @@ def perturb(model: torch.nn.Module, seed: int = 0) -> None:
                 parameter += 0.3 * torch.randn(parameter.shape, generator=random)
 
 
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers from remarking on sizes that no real model has."""
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
 @functools.cache
 def running() -> dict[str, tuple[PreTrainedModel, dict[str, torch.Tensor], list[torch.Tensor]]]:
     """Return the tiny models that can be swapped and that run on the generic inputs, their inputs and outputs."""
     found = {}
     for model_type in architectures()[0]:
-        with contextlib.suppress(Exception):
+        with quiet(), contextlib.suppress(Exception):
             model = tiny_model(model_type)
             inputs = inputs_for(model)
             outputs = outputs_of(model, inputs)

@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from .dispatch import IMPLEMENTATION, SLOT
 from .modeling_hf_attn import config_class_for, install_slots, model_class_for
@@ -41,7 +41,10 @@ def swap_attention(model: PreTrainedModel, variant: str, include: str = "", **kw
     config = swapped.config
     config.__class__ = config_class_for(type(config))
     config.attn_variant, config.attn_variant_kwargs, config.attn_variant_include = variant, kwargs or None, include
-    config._attn_implementation = IMPLEMENTATION
+    vars(config).pop("model_type", None)
+    for module in swapped.modules():  # T5 and its like give their parts configurations of their own
+        if isinstance(getattr(module, "config", None), PreTrainedConfig):
+            module.config._attn_implementation = IMPLEMENTATION
     config.architectures = [cls.__name__]
     if _RECORDED is not None:  # which submodules give output_attentions; transformers keeps it by class
         dict.__setitem__(_RECORDED, str(cls), swapped._can_record_outputs)

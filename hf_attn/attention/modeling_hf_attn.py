@@ -51,6 +51,7 @@ class HfAttnMixin:
 
     def __init__(self, config: PreTrainedConfig, *args: Any, **kwargs: Any) -> None:
         config._attn_implementation = IMPLEMENTATION
+        vars(config).pop("model_type", None)  # a stock checkpoint's own, which would hide the class's
         super().__init__(config, *args, **kwargs)
         install_slots(self, config)  # type: ignore[arg-type]
         self.post_init()  # type: ignore[attr-defined]
@@ -95,8 +96,8 @@ def install_slots(model: PreTrainedModel, config: PreTrainedConfig) -> None:
     chosen = [module for name, module in layers.items() if include.search(name)]
     if not chosen:
         raise ValueError(
-            f"attn_variant_include={config.attn_variant_include!r} matches none of the {len(layers)} attention layers of "
-            f"{type(model).__name__}, from {next(iter(layers))} to {next(reversed(layers))}"
+            f"attn_variant_include={config.attn_variant_include!r} matches none of the {len(layers)} attention layers "
+            f"of {type(model).__name__}, from {next(iter(layers))} to {next(reversed(layers))}"
         )
     for module in chosen:
         variant = make_variant(config.attn_variant, *heads_of(module), config.attn_variant_kwargs)

@@ -83,7 +83,7 @@ class Blend(Variant):
 
 @register_variant("sparsemax")
 class Sparsemax(Blend):
-    """``p = [s - τ]₊``, the projection on the simplex: most weights are exactly 0 (Martins and Astudillo 2016, eq. 1)."""
+    """``p = [s - τ]₊``, the projection on the simplex: most weights are 0 (Martins and Astudillo 2016, eq. 1)."""
 
     equation = "p = [s-τ]₊, Σp = 1"
     source = "Martins & Astudillo 2016, eq. 1"
