@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import errno
 import itertools
+import logging
 import os
 import re
 import sys
@@ -74,6 +75,7 @@ def command_line(main: Callable[[list[str]], object]) -> NoReturn:
     Exit status: 0, 2 for an :class:`InputError`, 1 for a full disk or a loss that is not finite, 130 for Ctrl-C. In a
     distributed run the first process alone prints.
     """
+    _log_to_stderr()
     status = 0
     try:
         main(sys.argv[1:])
@@ -90,6 +92,13 @@ def command_line(main: Callable[[list[str]], object]) -> NoReturn:
     sys.stdout.flush()
     _leave_process_group()
     sys.exit(status)
+
+
+def _log_to_stderr() -> None:
+    """Show what the package says of data and models; a program's first process alone."""
+    logger = logging.getLogger("hf_attn")
+    logger.addHandler(logging.StreamHandler())
+    logger.setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.ERROR)
 
 
 def _print_error(error: Exception, status: int) -> int:

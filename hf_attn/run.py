@@ -92,10 +92,12 @@ def finish(
         The run folder.
     """
     from .models import merge_lora
+    from .models.loading import quietly
 
     folder = Path(record.config.output_dir)
     if accelerator.is_main_process:
-        merge_lora(accelerator.unwrap_model(model, keep_torch_compile=False)).save_pretrained(folder)
+        with quietly():
+            merge_lora(accelerator.unwrap_model(model, keep_torch_compile=False)).save_pretrained(folder)
         processor.model_max_length = min(
             processor.model_max_length, getattr(record.config, "max_length", None) or 10**30
         )

@@ -1,7 +1,8 @@
 """Load a pretrained model for a task, with the attention that was asked for."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.utils import logging as transformers_logging
 
 from ..attention import config_class_for, model_class_for
 from ..attention.conversion import name_unsaved
@@ -133,6 +135,20 @@ def variant_config(
     return config
 
 
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keep transformers' bars and reports off the terminal inside the block; errors are raised as ever."""
+    verbosity, bar = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if bar:
+            transformers_logging.enable_progress_bar()
+
+
 def from_checkpoint(
     cls: type[PreTrainedModel], name: str, config: PreTrainedConfig, *, converted: bool, **kwargs: Any
 ) -> PreTrainedModel:
@@ -141,14 +157,15 @@ def from_checkpoint(
     Raises:
         InputError: weights outside the head have other shapes.
     """
-    verbosity = logging.getLogger("transformers").level
-    logging.getLogger("transformers").setLevel(logging.ERROR)
-    try:
+    with quietly():
         model, info = cls.from_pretrained(
-            name, config=config, output_loading_info=True, ignore_mismatched_sizes=True, **kwargs
+            name,
+            config=config,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            use_safetensors=True,
+            **kwargs,
         )
-    finally:
-        logging.getLogger("transformers").setLevel(verbosity)
     prefix = f"{model.base_model_prefix}."
     mismatched = {key for key, *_ in info["mismatched_keys"]}
     wrong = sorted(key for key in mismatched if key.startswith(prefix))
