@@ -4,6 +4,7 @@ Every architecture that looks its attention up in ``AttentionInterface`` calls :
 that carries a slot, the submodule ``hf_attn``, computes its variant; the others keep sdpa.
 """
 
+import functools
 import inspect
 from typing import Any
 
@@ -59,10 +60,15 @@ def attend(
     need_weights = slot is not None and _wants_weights(kwargs)
     _check(module, slot, query, kwargs)
     drops_on_cpu = dropout > 0 and query.device.type == "cpu" and not torch.compiler.is_compiling()
-    if slot is None and watch is None and not drops_on_cpu:
-        return sdpa_attention_forward(
-            module, query, key, value, attention_mask, dropout, scaling, is_causal, position_bias, **kwargs
+    stock = None
+    if slot is None and not drops_on_cpu:
+        stock = functools.partial(
+            sdpa_attention_forward,
+            *(module, query, key, value, attention_mask, dropout, scaling, is_causal, position_bias),
+            **kwargs,
         )
+        if watch is None:
+            return stock()
     key, value = (_ungrouped(tensor, query.shape[1]) for tensor in (key, value))
     causal = is_causal if is_causal is not None else getattr(module, "is_causal", False)
     keep, bias = _split_mask(attention_mask, position_bias, query, key, bool(causal))
@@ -72,6 +78,8 @@ def attend(
         bias = _without_padding_bias(bias, attention_mask, position_bias)
     if watch is not None:
         watch.take(slot_of(slot), query, key, bias, keep, scaling)
+    if stock is not None:
+        return stock()
     context, weights = slot(query, key, value, bias, keep, scaling, dropout, need_weights)
     return context.transpose(1, 2).contiguous(), weights
 
