@@ -68,10 +68,11 @@ class Checkpoints:
         Raises:
             OSError: it could not be written, for instance on a full disk; the earlier ones are as they were.
         """
-        from accelerate.utils import gather_object
+        from accelerate.utils import broadcast_object_list, gather_object
 
         randoms = gather_object([random_state()])
         final = self.folder / f"{history.step:08d}"
+        failure: list[OSError | None] = [None]
         if self.accelerator.is_main_process:
             beside = final.with_suffix(".tmp")
             try:
@@ -82,11 +83,14 @@ class Checkpoints:
                     _flush(path)
                 beside.rename(final)
                 _flush(self.folder)
+                rotate(self.folder, keep, history.best_step)
             except (OSError, SafetensorError, RuntimeError) as error:
                 shutil.rmtree(beside, ignore_errors=True)
-                raise _not_written(final, error) from error
-            rotate(self.folder, keep, history.best_step)
-        self.accelerator.wait_for_everyone()
+                failure = [_not_written(final, error)]
+        # Every process waits here for the first, and stops with it.
+        broadcast_object_list(failure)
+        if failure[0] is not None:
+            raise failure[0]
         return final
 
     def _write(self, folder: Path, history: History, randoms: list[dict[str, Any]]) -> None:
@@ -99,8 +103,9 @@ class Checkpoints:
             "schedule": self.schedule.state_dict(),
             "scaler": scaler.state_dict() if scaler else {},
         }
-        torch.save(states, folder / OPTIMIZER)
-        torch.save(randoms, folder / RANDOM)
+        for name, content in ((OPTIMIZER, states), (RANDOM, randoms)):
+            with (folder / name).open("wb") as file:
+                torch.save(content, file)
         (folder / PROGRESS).write_text(json.dumps(history.progress(), indent=1))
 
     def restore(self, planned: History) -> History:
@@ -123,7 +128,7 @@ class Checkpoints:
             states = torch.load(path / OPTIMIZER, map_location="cpu", weights_only=True)
             randoms = torch.load(path / RANDOM, map_location="cpu", weights_only=True)
             history = History(**json.loads((path / PROGRESS).read_text()))
-            _same_plan(path, history, planned)
+            history.continues(planned, path)
             self.optimizer.load_state_dict(states["optimizer"])
             self.schedule.load_state_dict(states["schedule"])
             if self.accelerator.scaler:
@@ -223,27 +228,16 @@ def _same_model(path: Path, shapes: dict[str, tuple[int, ...]], model: nn.Module
         )
 
 
-def _same_plan(path: Path, saved: History, planned: History) -> None:
-    if saved.processes != planned.processes:
-        raise InputError(
-            f"checkpoint {path} was written by {saved.processes} processes and this run has {planned.processes}: "
-            f"start {saved.processes}"
-        )
-    if saved.steps != planned.steps:
-        raise InputError(
-            f"checkpoint {path} belongs to a run of {saved.steps} steps and this one has {planned.steps}: "
-            "the training data is not what it was; choose another --output_dir"
-        )
-
-
 def _damaged(path: Path, error: Exception) -> InputError:
     reason = " ".join(str(error).split())
     return InputError(f"checkpoint {path} cannot be read ({reason}); delete it to resume from the one before it")
 
 
 def _not_written(path: Path, error: Exception) -> OSError:
-    reason = (error.strerror if isinstance(error, OSError) else None) or " ".join(str(error).split())
-    code = error.errno if isinstance(error, OSError) and error.errno else errno.ENOSPC
+    # torch.save says that a file came out short; the operating system's reason stands behind it.
+    cause = error.__context__ if isinstance(error.__context__, OSError) else error
+    reason = getattr(cause, "strerror", None) or " ".join(str(cause).split())
+    code = getattr(cause, "errno", None) or errno.ENOSPC
     earlier = latest(path.parent)
     rest = f"{earlier} is intact: make room, then go on with --resume" if earlier else "there is no earlier one"
     return OSError(code, f"checkpoint {path} could not be written ({reason}); {rest}")

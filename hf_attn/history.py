@@ -53,6 +53,23 @@ class History:
         values.pop("log")
         return values
 
+    def continues(self, planned: History, path: Path) -> None:
+        """Check that a run planned anew is the one that this history was saved from, in the checkpoint ``path``.
+
+        Raises:
+            InputError: it has another number of processes or of steps.
+        """
+        if self.processes != planned.processes:
+            raise InputError(
+                f"checkpoint {path} was written by {self.processes} processes and this run has {planned.processes}: "
+                f"start {self.processes}"
+            )
+        if self.steps != planned.steps:
+            raise InputError(
+                f"checkpoint {path} belongs to a run of {self.steps} steps and this one has {planned.steps}: "
+                "the training data is not what it was; choose another --output_dir"
+            )
+
     @property
     def done(self) -> bool:
         """Whether nothing is left to train."""

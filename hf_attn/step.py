@@ -71,22 +71,37 @@ def backward_in_pieces(
 
 
 def update(
-    model: nn.Module,
+    parameters: list[nn.Parameter],
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
     accelerator: Accelerator,
     max_grad_norm: float,
 ) -> Tensor | None:
-    """Clip the gradients, step optimizer and schedule, and clear the gradients.
+    """Clip the gradients of ``parameters``, step optimizer and schedule, and clear the gradients.
 
     Returns:
         The L2 norm of the gradients before clipping, (), or None if ``max_grad_norm`` is 0.
     """
-    norm = accelerator.clip_grad_norm_(model.parameters(), max_grad_norm) if max_grad_norm else None
+    norm = clip(parameters, accelerator, max_grad_norm) if max_grad_norm else None
     optimizer.step()
     if not accelerator.optimizer_step_was_skipped:
         schedule.step()
     optimizer.zero_grad(set_to_none=True)
+    return norm
+
+
+def clip(parameters: list[nn.Parameter], accelerator: Accelerator, max_norm: float) -> Tensor:
+    """Scale the gradients down to an L2 norm of at most ``max_norm``; on a CPU they are only touched if they exceed it.
+
+    Returns:
+        The norm before, ().
+    """
+    if "MULTI" not in accelerator.distributed_type.value and accelerator.distributed_type.value != "NO":
+        return accelerator.clip_grad_norm_(parameters, max_norm)
+    accelerator.unscale_gradients()
+    norm = nn.utils.get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
+    if norm.device.type != "cpu" or not norm <= max_norm:
+        nn.utils.clip_grads_with_norm_(parameters, max_norm, norm)
     return norm
 
 

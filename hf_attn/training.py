@@ -152,6 +152,7 @@ def fit(
         history = checkpoints.restore(history)
     backward = partial(step.backward_in_pieces, history=history) if config.auto_batch_size else step.backward
     hooks = [*([ema.update] if ema else []), *after_step]
+    trained = [parameter for parameter in plain.parameters() if parameter.requires_grad]
     meter = Meter(accelerator, history)
     model.train()
     with Log(folder / output.LOG, accelerator, history, config) as log, _bar(history, accelerator) as bar:
@@ -159,7 +160,7 @@ def fit(
             on_device = [step.to_device(batch, accelerator.device) for batch in group]
             losses, items = backward(model, on_device, accelerator, loss_fn, count)
             rate = _rate(optimizer, config)
-            norm = step.update(model, optimizer, schedule, accelerator, config.max_grad_norm)
+            norm = step.update(trained, optimizer, schedule, accelerator, config.max_grad_norm)
             history.advance(len(group), batches)
             for hook in hooks:
                 hook(plain, history.step)

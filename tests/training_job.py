@@ -168,7 +168,8 @@ def _kill_in_save(place, number):
             return original(*args, **kwargs)
         if place != "rename":
             original(*args, **kwargs)
-            os.truncate(args[1], os.path.getsize(args[1]) // 2)
+            path = args[1].name if hasattr(args[1], "fileno") else args[1]
+            os.truncate(path, os.path.getsize(path) // 2)
         return os.kill(os.getpid(), signal.SIGKILL)
 
     setattr(owner, name, killing)
