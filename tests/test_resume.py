@@ -127,9 +127,8 @@ def test_a_finished_run_resumes_to_the_same(uninterrupted, tmp_path):
     assert_resumes("ema, saved at evaluations", tmp_path, whole)
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-def test_torchrun_killed_and_resumed_exactly(processes, uninterrupted, tmp_path):
-    setup = "two processes" if processes == 2 else "plain"
+def test_torchrun_killed_and_resumed_exactly(uninterrupted, tmp_path):
+    setup, processes = "two processes", 2
     whole, _ = uninterrupted(setup)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
     command += [training_job.__file__, *SETUPS[setup][0], "--output_dir", str(tmp_path / "run")]
