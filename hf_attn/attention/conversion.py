@@ -14,7 +14,7 @@ from .variant import Variant
 try:
     from transformers.utils.output_capturing import _CAN_RECORD_REGISTRY as _RECORDED
 except ImportError:
-    _RECORDED = None
+    _RECORDED = None  # type: ignore[assignment]
 
 
 def swap_attention(model: PreTrainedModel, variant: str, include: str = "", **kwargs: Any) -> PreTrainedModel:
@@ -43,8 +43,8 @@ def swap_attention(model: PreTrainedModel, variant: str, include: str = "", **kw
     config.attn_variant, config.attn_variant_kwargs, config.attn_variant_include = variant, kwargs or None, include
     vars(config).pop("model_type", None)
     for module in swapped.modules():  # T5 and its like give their parts configurations of their own
-        if isinstance(getattr(module, "config", None), PreTrainedConfig):
-            module.config._attn_implementation = IMPLEMENTATION
+        if isinstance(part := getattr(module, "config", None), PreTrainedConfig):
+            part._attn_implementation = IMPLEMENTATION
     config.architectures = [cls.__name__]
     if _RECORDED is not None:  # which submodules give output_attentions; transformers keeps it by class
         dict.__setitem__(_RECORDED, str(cls), swapped._can_record_outputs)

@@ -210,8 +210,9 @@ def heads_of(module: nn.Module) -> tuple[int, int]:
 
     size = first("attention_head_size", "head_dim", "key_value_proj_dim")
     heads = first("num_attention_heads", "num_heads", "n_heads") or getattr(config, "num_attention_heads", None)
-    if not heads and size and isinstance(getattr(module, "q_proj", None), nn.Linear):
-        heads = module.q_proj.out_features // size
+    projection = getattr(module, "q_proj", None)
+    if not heads and size and isinstance(projection, nn.Linear):
+        heads = projection.out_features // size
     if not heads:
         raise ValueError(f"{type(module).__name__}: its number of heads cannot be found, so no variant can be put in")
     return heads, size or (first("embed_dim", "hidden_size") or config.hidden_size) // heads  # type: ignore[union-attr]
@@ -220,7 +221,7 @@ def heads_of(module: nn.Module) -> tuple[int, int]:
 try:
     from transformers.utils.output_capturing import _active_collector as _collector
 except ImportError:
-    _collector = None
+    _collector = None  # type: ignore[assignment]
 
 AttentionInterface.register(IMPLEMENTATION, attend)
 AttentionMaskInterface.register(IMPLEMENTATION, make_mask)

@@ -36,7 +36,7 @@ class TalkingHeads(Variant):
             else:
                 nn.init.normal_(matrix, std=self.num_heads**-0.5)
                 with torch.no_grad():
-                    matrix -= torch.eye(self.num_heads, dtype=matrix.dtype, device=matrix.device)
+                    matrix.sub_(torch.eye(self.num_heads, dtype=matrix.dtype, device=matrix.device))
 
     def dot_form(self, query: Tensor, key: Tensor, scaling: float) -> None:
         """A kernel sees one head at a time."""

@@ -61,7 +61,7 @@ def attention_layers(model: nn.Module) -> dict[str, nn.Module]:
 def own_implementation(model: nn.Module) -> Iterator[None]:
     """Send the attention of a model through :func:`dispatch.attend` inside the block, whatever it uses otherwise."""
     modules = (model, *attention_layers(model).values())
-    configs = {id(m.config): m.config for m in modules if hasattr(m, "config")}
+    configs: dict[int, Any] = {id(m.config): m.config for m in modules if hasattr(m, "config")}
     before = {key: config._attn_implementation for key, config in configs.items()}
     for config in configs.values():
         config._attn_implementation = IMPLEMENTATION

@@ -52,7 +52,7 @@ class HfAttnMixin:
     def __init__(self, config: PreTrainedConfig, *args: Any, **kwargs: Any) -> None:
         config._attn_implementation = IMPLEMENTATION
         vars(config).pop("model_type", None)  # a stock checkpoint's own, which would hide the class's
-        super().__init__(config, *args, **kwargs)
+        super().__init__(config, *args, **kwargs)  # type: ignore[call-arg]
         install_slots(self, config)  # type: ignore[arg-type]
         self.post_init()  # type: ignore[attr-defined]
 
@@ -114,7 +114,7 @@ def supported(base: type) -> bool:
     )
 
 
-def _derive(base: type, parents: tuple[type, ...], **namespace: Any) -> type:
+def _derive(base: type, parents: tuple[type, ...], **namespace: Any) -> Any:
     """Make (once) the class ``HfAttn<base>``, with the key renames that transformers keeps by class or model type."""
     name = "HfAttn" + base.__name__
     if name not in globals():
@@ -155,7 +155,7 @@ def config_class_for(base: type[PreTrainedConfig]) -> type[PreTrainedConfig]:
     return cls
 
 
-def _classes_of(auto_class: Any, config: type[PreTrainedConfig]) -> tuple[type, ...]:
+def _classes_of(auto_class: Any, config: type[PreTrainedConfig] | None) -> tuple[type, ...]:
     found = auto_class._model_mapping.get(config, ())
     return tuple(found) if isinstance(found, (list, tuple)) else (found,)
 
@@ -170,7 +170,7 @@ def model_class_for(base: type[PreTrainedModel]) -> type[PreTrainedModel]:
         return base
     if not supported(base):
         raise ValueError(refusal(base))
-    config_class = config_class_for(base.config_class)
+    config_class = config_class_for(base.config_class)  # type: ignore[arg-type]
     cls = _derive(
         base, (HfAttnMixin, base), config_class=config_class, __doc__=f"{base.__name__} with an attention variant."
     )
@@ -183,7 +183,7 @@ def model_class_for(base: type[PreTrainedModel]) -> type[PreTrainedModel]:
 
 def __getattr__(name: str) -> type:
     """Find ``HfAttnBertConfig`` and its like: the names that a saved configuration points to."""
-    base = getattr(transformers, name.removeprefix("HfAttn"), None) if name.startswith("HfAttn") else None
+    base: Any = getattr(transformers, name.removeprefix("HfAttn"), None) if name.startswith("HfAttn") else None
     if not inspect.isclass(base):
         raise AttributeError(name)
-    return model_class_for(base) if issubclass(base, PreTrainedModel) else config_class_for(base)
+    return model_class_for(base) if issubclass(base, PreTrainedModel) else config_class_for(base)  # type: ignore[arg-type]

@@ -61,7 +61,7 @@ class Blend(Variant):
     def reset_parameters(self) -> None:
         """Start at the given blend."""
         if self.beta is not None:
-            nn.init.constant_(self.beta, self.mix_start)
+            nn.init.constant_(self.beta, self.mix_start or 0.0)
 
     def dot_form(self, query: Tensor, key: Tensor, scaling: float) -> tuple[Tensor, Tensor] | None:
         """The kernel's normaliser is softmax."""

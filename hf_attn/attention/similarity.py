@@ -32,7 +32,7 @@ class General(Variant):
         else:
             nn.init.normal_(self.delta, std=self.head_dim**-0.5)
             with torch.no_grad():
-                self.delta -= torch.eye(self.head_dim, dtype=self.delta.dtype, device=self.delta.device)
+                self.delta.sub_(torch.eye(self.head_dim, dtype=self.delta.dtype, device=self.delta.device))
 
     def dot_form(self, query: Tensor, key: Tensor, scaling: float) -> tuple[Tensor, Tensor]:
         """Turn the query: q(I+Δ)."""
