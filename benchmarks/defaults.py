@@ -1,0 +1,91 @@
+"""What the text recipe's defaults rest on: test scores of some settings on SST-2, Banking77 and STS-B.
+
+    python benchmarks/defaults.py                                   # the settings below, seed 0: 40 minutes on two cores
+    python benchmarks/defaults.py --tasks banking77 --settings default --seeds 0 1 2
+
+Each run is added to results/defaults.json, and one that is there already is not run again; the table is of them all.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+SHARED = Path(os.environ.get("HF_ATTN_SHARED", "../shared"))
+RESULTS = Path(__file__).parent / "results" / "defaults.json"
+TASKS = {
+    "banking77": ["--dataset", "recipes/data/banking77"],
+    "sst2": ["--dataset", f"{SHARED}/data/sst2"],
+    "stsb": [
+        *("--dataset", f"{SHARED}/data/stsb", "--label", "score"),
+        *("--text", "sentence1", "--text_pair", "sentence2"),
+    ],
+}
+METRICS = {"banking77": "accuracy", "sst2": "accuracy", "stsb": "spearman"}
+SETTINGS = {
+    "default": [],
+    "lr 1e-4": ["--lr", "1e-4"],
+    "lr 4e-4": ["--lr", "4e-4"],
+    "8 epochs": ["--epochs", "8"],
+    "layer decay 0.9": ["--layer_decay", "0.9"],
+    "EMA 0.99": ["--ema", "0.99"],
+    "fp32": ["--precision", "no"],
+}
+
+
+def run(task, setting, seed):
+    from hf_attn.models.quickstart import checkpoint
+
+    with tempfile.TemporaryDirectory() as folder:
+        argv = ["--model", str(checkpoint()), *TASKS[task], *SETTINGS[setting], "--seed", str(seed)]
+        started = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "recipes/text_classification.py", *argv, "--output_dir", f"{folder}/run"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        facts = json.loads(Path(folder, "run/run.json").read_text())
+    score = facts["scores"]["test"][METRICS[task]]
+    return {"score": score, "seconds": round(time.perf_counter() - started)}
+
+
+def table(runs):
+    tasks = [task for task in TASKS if any(key.startswith(f"{task}/") for key in runs)]
+    print("| setting | " + " | ".join(f"{task}, {METRICS[task]}" for task in tasks) + " |")
+    print("|---" * (len(tasks) + 1) + "|")
+    for setting in SETTINGS:
+        cells = []
+        for task in tasks:
+            scores = [value["score"] for key, value in runs.items() if key.startswith(f"{task}/{setting}/")]
+            spread = f" ± {statistics.stdev(scores):.4f} ({len(scores)} seeds)" if len(scores) > 1 else ""
+            cells.append(f"{statistics.mean(scores):.4f}{spread}" if scores else "")
+        if any(cells):
+            print(f"| {setting} | " + " | ".join(cells) + " |")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=TASKS)
+    parser.add_argument("--settings", nargs="+", default=list(SETTINGS), choices=SETTINGS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    args = parser.parse_args()
+    RESULTS.parent.mkdir(exist_ok=True)
+    runs = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    for seed in args.seeds:
+        for setting in args.settings:
+            for task in args.tasks:
+                key = f"{task}/{setting}/{seed}"
+                if key not in runs:
+                    runs[key] = run(task, setting, seed)
+                    print(key, runs[key], file=sys.stderr)
+                    RESULTS.write_text(json.dumps(runs, indent=1) + "\n")
+    table(runs)
+
+
+if __name__ == "__main__":
+    main()
