@@ -1,6 +1,6 @@
 """What the text recipe's defaults rest on: test scores of some settings on SST-2, Banking77 and STS-B.
 
-    python benchmarks/defaults.py                                   # the settings below, seed 0: 40 minutes on two cores
+    python benchmarks/defaults.py                    # the settings below, seed 0: 40 minutes on two cores
     python benchmarks/defaults.py --tasks banking77 --settings default --seeds 0 1 2
 
 Each run is added to results/defaults.json, and one that is there already is not run again; the table is of them all.

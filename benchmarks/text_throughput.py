@@ -217,9 +217,8 @@ def main():
     names = [f"hf_attn, without {part}" for part in ABLATIONS] if args.ablate else list(CONTESTANTS[:2])
     args.against = CONTESTANTS[2] if args.ablate else CONTESTANTS[0]
     rows = summarize(race([*names, CONTESTANTS[2]], args), args)
-    print(
-        f"\n| | tokens/s | samples/s | × {args.against} (range) | peak memory, MiB | test accuracy |\n|---|---|---|---|---|---|"
-    )
+    print(f"\n| | tokens/s | samples/s | × {args.against} (range) | peak memory, MiB | test accuracy |")
+    print("|---" * 6 + "|")
     for row in rows:
         low, high = row["ratio_range"]
         mfu = f", MFU {row['mfu']:.1%}" if "mfu" in row else ""

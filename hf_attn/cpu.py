@@ -78,7 +78,8 @@ def cheap_dropout(model: nn.Module) -> Iterator[None]:
     """Draw all of a model's dropout from random bits, attention's too."""
     from .attention.maps import own_implementation
 
-    attention = own_implementation(model) if model.config._attn_implementation == "sdpa" else nullcontext()
+    config: Any = model.config
+    attention = own_implementation(model) if config._attn_implementation == "sdpa" else nullcontext()
     changed = [module for module in model.modules() if type(module) is nn.Dropout and not module.inplace]
     for module in changed:
         module.__class__ = BitDropout

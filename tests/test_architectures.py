@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import tiny_models
 import torch
+import transformers
+from packaging.version import Version
 from transformers import AutoModelForImageClassification, AutoTokenizer, T5EncoderModel
 from transformers.models.bert.modeling_bert import BertForSequenceClassification
 
@@ -93,6 +95,8 @@ def test_soft_caps_and_sinks_are_refused_not_dropped():
 def test_identity_variants_start_as_the_stock_model_on_every_architecture():
     wrong, checked = {}, 0
     for model_type in swappable():
+        if model_type == "umt5" and Version(transformers.__version__) < Version("5.23"):
+            continue  # its stock decoder is not causal under sdpa in 5.17; ours is
         model, inputs, stock = tiny_models.running()[model_type]
         for name, kwargs in variants_for(model_type, IDENTITY):
             try:

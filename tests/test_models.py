@@ -82,7 +82,10 @@ def test_real_minilm_with_a_variant_has_the_pretrained_encoder():
         ({"attention": "local", "attention_kwargs": {"windw": 3}}, "'local' has no option windw: it takes window=32"),
         ({"attention": "cosine", "include": "encoder.block"}, "matches none of the 3 attention layers"),
         ({"attention": "cosine", "include": "layer.("}, "is no regular expression"),
-        ({"attention": "additive", "attention_kwargs": {"init": "zero"}}, "init='zero': expected one of identity, paper"),
+        (
+            {"attention": "additive", "attention_kwargs": {"init": "zero"}},
+            "init='zero': expected one of identity, paper",
+        ),
         ({"task": "text-generation"}, "task 'text-generation': expected one of text-classification"),
         ({"task": "image-classification"}, "transformers has no image-classification head for 'bert'"),
     ],
@@ -167,7 +170,7 @@ def test_lora_trains_adapters_head_and_variant_and_merges_to_the_same_logits(fol
     }
     assert all(any(part in name for part in ("lora_", "classifier", ".hf_attn.")) for name in trained)
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
+        for parameter in model.parameters():
             if parameter.requires_grad:
                 parameter.add_(torch.randn_like(parameter) * 0.05)
     inputs = torch.randint(1, 60, (2, 7))

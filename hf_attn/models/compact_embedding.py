@@ -6,6 +6,7 @@ most rows; leaving them out of gradients, norms, optimizer and checkpoints chang
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +23,9 @@ class CompactEmbedding(nn.Module):
         embedding: of shape (vocabulary, size).
         used: token ids, (rows,) int64, ascending.
     """
+
+    place: Tensor
+    pretrained: Tensor
 
     def __init__(self, embedding: nn.Embedding, used: Tensor) -> None:
         super().__init__()
@@ -48,7 +52,7 @@ def compact_embedding(model: PreTrainedModel, used: Sequence[int]) -> Iterator[N
 
     Nothing happens where the embedding is not trained, is shared with another layer, or is mostly used.
     """
-    embedding = model.get_input_embeddings()
+    embedding: Any = model.get_input_embeddings()
     rows = torch.tensor(sorted(set(used)), dtype=torch.int64)
     if not _can_compact(model, embedding) or len(rows) > WORTHWHILE * embedding.num_embeddings:
         yield
@@ -65,7 +69,7 @@ def compact_embedding(model: PreTrainedModel, used: Sequence[int]) -> Iterator[N
         setattr(parent, name.rpartition(".")[2], embedding)
 
 
-def _can_compact(model: PreTrainedModel, embedding: nn.Module) -> bool:
+def _can_compact(model: PreTrainedModel, embedding: Any) -> bool:
     if type(embedding) is not nn.Embedding or embedding.max_norm is not None or not embedding.weight.requires_grad:
         return False
     owners = [name for name, p in model.named_parameters(remove_duplicate=False) if p is embedding.weight]

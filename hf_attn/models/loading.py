@@ -37,7 +37,9 @@ TASKS = {
 class LabelSet(Protocol):
     """What :func:`load` needs to know of labels; ``hf_attn.data.labels.Labels`` is one."""
 
-    names: tuple[str, ...]
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the classes, in the order of the head's outputs; empty for a regression."""
 
     @property
     def num_labels(self) -> int:
@@ -81,7 +83,7 @@ def load(
     for key, value in head_options(labels).items():
         setattr(config, key, value)
     try:
-        cls = TASKS[task]._model_mapping[type(config)]
+        cls: Any = TASKS[task]._model_mapping[type(config)]  # type: ignore[index]
     except KeyError:
         raise InputError(f"{name}: transformers has no {task} head for {config.model_type!r}") from None
     cls = cls[0] if isinstance(cls, (list, tuple)) else cls
@@ -117,7 +119,7 @@ def head_options(labels: Sequence[str] | LabelSet | int | None) -> dict[str, Any
         return {}
     if isinstance(labels, int):
         return {"num_labels": labels}
-    names = getattr(labels, "names", labels)
+    names: tuple[str, ...] = tuple(getattr(labels, "names", labels))  # type: ignore[arg-type]
     options: dict[str, Any] = {"num_labels": getattr(labels, "num_labels", len(names))}
     if names:
         options |= {"id2label": dict(enumerate(names)), "label2id": {name: i for i, name in enumerate(names)}}
@@ -157,15 +159,10 @@ def from_checkpoint(
     Raises:
         InputError: weights outside the head have other shapes.
     """
+    load: Any = cls.from_pretrained
+    options = {"output_loading_info": True, "ignore_mismatched_sizes": True, "use_safetensors": True, **kwargs}
     with quietly():
-        model, info = cls.from_pretrained(
-            name,
-            config=config,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,
-            use_safetensors=True,
-            **kwargs,
-        )
+        model, info = load(name, config=config, **options)
     prefix = f"{model.base_model_prefix}."
     mismatched = {key for key, *_ in info["mismatched_keys"]}
     wrong = sorted(key for key in mismatched if key.startswith(prefix))

@@ -84,7 +84,7 @@ def add_lora(model: PreTrainedModel, lora: Lora) -> nn.Module:
     trained = [SLOT] if any(hasattr(layer, SLOT) for layer in attention_layers(model).values()) else []
     config = LoraConfig(
         r=lora.rank,
-        lora_alpha=2 * lora.rank if lora.alpha is None else lora.alpha,
+        lora_alpha=2 * lora.rank if lora.alpha is None else lora.alpha,  # type: ignore[arg-type]
         lora_dropout=lora.dropout,
         target_modules=targets,
         modules_to_save=head_modules(model) + trained,
