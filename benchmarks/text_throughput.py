@@ -24,7 +24,7 @@ from pathlib import Path
 SHARED = Path(os.environ.get("HF_ATTN_SHARED", "../shared"))
 RESULTS = Path(__file__).parent / "results" / "text_throughput.json"
 CONTESTANTS = ("Trainer, defaults", "Trainer, best", "hf_attn, defaults")
-ABLATIONS = ("memory", "dropout", "embedding")
+ABLATIONS = ("memory", "dropout", "embedding", "close padding")
 
 
 class Turns:
@@ -53,6 +53,7 @@ class Turns:
 
 
 def run_trainer(args, best, turns):
+    import torch
     from datasets import load_dataset
     from transformers import (
         AutoModelForSequenceClassification,
@@ -79,6 +80,7 @@ def run_trainer(args, best, turns):
         weight_decay=0.01,
         warmup_steps=0.06,
         seed=args.seed,
+        use_cpu=not torch.cuda.is_available(),
         save_strategy="no",
         report_to="none",
         disable_tqdm=True,
@@ -100,7 +102,7 @@ def run_trainer(args, best, turns):
 
 
 def run_recipe(args, without, turns):
-    from hf_attn import cpu, training
+    from hf_attn import cpu, data, training
     from hf_attn.recipes import text_classification
 
     fit = training.fit
@@ -112,6 +114,9 @@ def run_recipe(args, without, turns):
 
     training.fit = fit_in_turns
     parts = tuple(part for part in cpu.PARTS if part != without)
+    if without == "close padding":
+        to_multiple_of_4 = data.collate
+        data.collate = lambda tokenizer, **_: to_multiple_of_4(tokenizer, pad_to_multiple_of=8)
     cpu.faster_training = partial(cpu.faster_training, parts=parts)
     argv = ["--model", args.model, "--dataset", args.data, "--output_dir", tempfile.mkdtemp() + "/run"]
     argv += ["--max_steps", str(args.steps), "--batch_size", str(args.batch_size), "--seed", str(args.seed)]

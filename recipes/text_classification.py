@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     evaluation.check_metric(metric, labels)
     tokenizer = models.load_tokenizer(args.model)
     tokens = data.tokenize(splits, tokenizer, args.text, args.text_pair, args.max_length, accelerator.is_main_process)
-    collate = data.collate(tokenizer)
+    collate = data.collate(tokenizer, pad_to_multiple_of=4 if accelerator.device.type == "cpu" else 8)
 
     # Batches
     train = data.train_loader(
