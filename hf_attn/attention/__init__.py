@@ -3,9 +3,8 @@
 from .conversion import swap_attention
 from .maps import attention_layers, attention_map, watch_attention
 from .modeling_hf_attn import config_class_for, model_class_for, supported
-from .variant import (
+from .registry import (
     VARIANTS,
-    Variant,
     VariantInfo,
     list_variants,
     make_variant,
@@ -13,6 +12,7 @@ from .variant import (
     variant_class,
     variant_info,
 )
+from .variant import Variant
 
 __all__ = [
     "VARIANTS",

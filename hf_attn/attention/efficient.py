@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from .normalizers import Blend
-from .variant import register_variant, select_rows, softmax_context
+from .registry import register_variant
+from .variant import select_rows, softmax_context
 
 
 @register_variant("local")

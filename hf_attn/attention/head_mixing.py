@@ -5,7 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from .variant import Variant, register_variant
+from .registry import register_variant
+from .variant import Variant
 
 
 @register_variant("talking_heads")

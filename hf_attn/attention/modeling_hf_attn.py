@@ -30,8 +30,9 @@ from .dispatch import IMPLEMENTATION, SLOT, dispatches, find_layers, heads_of, r
 from .efficient import Local as Local
 from .head_mixing import TalkingHeads as TalkingHeads
 from .normalizers import Sparsemax as Sparsemax
+from .registry import make_variant, variant_class
 from .similarity import Cosine as Cosine
-from .variant import Variant, make_variant, variant_class
+from .variant import Variant
 
 PREFIX = "hf_attn_"
 AUTO_CLASSES = (

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from .variant import Variant, register_variant
+from .registry import register_variant
+from .variant import Variant
 
 
 def _sorted_support(scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .variant import Variant, register_variant
+from .registry import register_variant
+from .variant import Variant
 
 
 @register_variant("general")

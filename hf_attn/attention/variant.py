@@ -1,13 +1,10 @@
-"""What an attention variant is, and the register of their names.
+"""What an attention variant is.
 
 Notation: b batch, h heads, n queries, m keys, d head dimension. Scores and weights are ``(batch, heads, queries,
 keys)``; ``s`` are scores, ``p`` weights, ``o`` the context, ``p v``. Parameters are written as differences from
 softmax attention and start at zero, so that a pretrained model computes what it did before.
 """
 
-import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -37,7 +34,7 @@ class Variant(nn.Module):
 
     name: ClassVar[str] = "dot_product"
     equation: ClassVar[str] = "p = softmax(s), s = q·k/√d"
-    source: ClassVar[str] = ""
+    source: ClassVar[str] = "Vaswani et al. 2017, eq. 1"
     parameters_per_layer: ClassVar[str] = "0"
     cost: ClassVar[str] = "O(n²d)"
     identity: ClassVar[bool] = True
@@ -185,91 +182,3 @@ def softmax_context(
     return F.scaled_dot_product_attention(
         query.to(value.dtype), key.to(value.dtype), value, attn_mask=mask, dropout_p=dropout, scale=1.0
     )
-
-
-@dataclass(frozen=True)
-class VariantInfo:
-    """What is known of a variant without a model: a row of ``hf-attn list``."""
-
-    name: str
-    equation: str
-    source: str
-    parameters: str
-    cost: str
-    identity: str
-    fused: str
-    refuses: str
-    kwargs: dict[str, Any]
-
-
-VARIANTS: dict[str, type[Variant]] = {}
-
-
-def register_variant(name: str) -> Callable[[type[Variant]], type[Variant]]:
-    """Make a :class:`Variant` known by ``name``, to models, recipes and ``hf-attn list``.
-
-    Raises:
-        ValueError: the name is taken by another class.
-    """
-
-    def register(cls: type[Variant]) -> type[Variant]:
-        known = VARIANTS.get(name)
-        if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
-            raise ValueError(f"attention variant {name!r} is already {known.__module__}.{known.__qualname__}")
-        cls.name = name
-        VARIANTS[name] = cls
-        return cls
-
-    return register
-
-
-def list_variants() -> list[str]:
-    """Return the names of all variants."""
-    return list(VARIANTS)
-
-
-def variant_class(name: str) -> type[Variant]:
-    """Return the class of a variant.
-
-    Raises:
-        ValueError: no variant has this name.
-    """
-    if name not in VARIANTS:
-        raise ValueError(f"unknown attention variant {name!r}: expected one of {', '.join(VARIANTS)}")
-    return VARIANTS[name]
-
-
-def variant_info(name: str) -> VariantInfo:
-    """Return what is known of a variant: equation, source, parameters, cost, what it refuses."""
-    cls = variant_class(name)
-    options = list(inspect.signature(cls.__init__).parameters.values())[3:]
-    kwargs = {option.name: option.default for option in options}
-    return VariantInfo(
-        name=name,
-        equation=cls.equation,
-        source=cls.source,
-        parameters=cls.parameters_per_layer,
-        cost=cls.cost,
-        identity="yes" if cls.identity else "with mix=0.0",
-        fused=cls.fused_path,
-        refuses="-" if cls.accepts_bias else "a bias on the scores (Swin, T5)",
-        kwargs=kwargs,
-    )
-
-
-def make_variant(name: str, num_heads: int, head_dim: int, kwargs: dict[str, Any] | None) -> Variant:
-    """Build a variant for one layer.
-
-    Raises:
-        ValueError: unknown name, or an option that the variant does not have.
-    """
-    cls, options = variant_class(name), variant_info(name).kwargs
-    unknown = sorted(set(kwargs or {}) - set(options))
-    if unknown:
-        expected = ", ".join(f"{k}={v!r}" for k, v in options.items())
-        raise ValueError(f"attention variant {name!r} has no option {', '.join(unknown)}: it takes {expected}")
-    return cls(num_heads, head_dim, **(kwargs or {}))
-
-
-register_variant("dot_product")(Variant)
-Variant.source = "Vaswani et al. 2017, eq. 1"
