@@ -1,6 +1,7 @@
 """Put an attention variant into a model in hand."""
 
 import copy
+from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
@@ -38,10 +39,7 @@ def swap_attention(model: PreTrainedModel, variant: str, include: str = "", **kw
     for module in swapped.modules():
         module._modules.pop(SLOT, None)
     swapped.__class__ = cls
-    config = swapped.config
-    config.__class__ = config_class_for(type(config))
-    config.attn_variant, config.attn_variant_kwargs, config.attn_variant_include = variant, kwargs or None, include
-    vars(config).pop("model_type", None)
+    config = variant_config(swapped.config, variant, kwargs, include)
     for module in swapped.modules():  # T5 and its like give their parts configurations of their own
         if isinstance(part := getattr(module, "config", None), PreTrainedConfig):
             part._attn_implementation = IMPLEMENTATION
@@ -56,6 +54,17 @@ def swap_attention(model: PreTrainedModel, variant: str, include: str = "", **kw
                 module.reset_parameters()
             module.to(device=reference.device, dtype=reference.dtype).train(model.training)
     return name_unsaved(swapped)
+
+
+def variant_config(
+    config: PreTrainedConfig, variant: str, kwargs: Mapping[str, Any] | None = None, include: str = ""
+) -> PreTrainedConfig:
+    """Return ``config``, changed in place to its variant's class, everything else kept."""
+    config.__class__ = config_class_for(type(config))
+    config.attn_variant, config.attn_variant_include = variant, include
+    config.attn_variant_kwargs = dict(kwargs) if kwargs else None
+    vars(config).pop("model_type", None)  # a stock checkpoint's own, which would hide the class's
+    return config
 
 
 def name_unsaved(model: PreTrainedModel) -> PreTrainedModel:

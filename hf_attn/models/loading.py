@@ -19,8 +19,8 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from ..attention import config_class_for, model_class_for
-from ..attention.conversion import name_unsaved
+from ..attention import model_class_for
+from ..attention.conversion import name_unsaved, variant_config
 from ..errors import InputError
 from .checkpoint_files import check_model_folder
 
@@ -125,16 +125,6 @@ def head_options(labels: Sequence[str] | LabelSet | int | None) -> dict[str, Any
         options |= {"id2label": dict(enumerate(names)), "label2id": {name: i for i, name in enumerate(names)}}
     problem = getattr(labels, "problem_type", None)
     return options | ({"problem_type": problem} if problem else {})
-
-
-def variant_config(
-    config: PreTrainedConfig, variant: str, kwargs: Mapping[str, Any] | None = None, include: str = ""
-) -> PreTrainedConfig:
-    """Return a configuration as its variant's, everything else kept."""
-    config.__class__ = config_class_for(type(config))
-    config.attn_variant, config.attn_variant_include = variant, include
-    config.attn_variant_kwargs = dict(kwargs) if kwargs else None
-    return config
 
 
 @contextmanager
