@@ -1,0 +1,91 @@
+"""What each attention variant costs: a training step and a forward pass against the stock model, interleaved.
+
+    python benchmarks/variant_cost.py --tokens 64 --save
+
+All models share MiniLM's weights. Round after round, each takes one step in turn; printed are medians of the ratio to
+the stock model's step of the same round. ``dot_product`` is what the seam itself costs; ``watched`` is the stock
+model's forward pass with the [CLS] row of the last layer taken.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+from transformers import AutoModelForSequenceClassification
+
+import hf_attn
+from hf_attn.attention import watch_attention
+from hf_attn.models.quickstart import checkpoint
+
+RESULTS = Path(__file__).parent / "results" / "variant_cost.json"
+
+
+def train(model, inputs):
+    model.train()
+    with torch.autocast(model.device.type, torch.bfloat16):
+        loss = model(**inputs).logits.float().square().sum()
+    loss.backward()
+    model.zero_grad()
+
+
+def forward(model, inputs):
+    model.eval()
+    with torch.inference_mode(), torch.autocast(model.device.type, torch.bfloat16):
+        model(**inputs)
+
+
+def watched(model, inputs):
+    with watch_attention(model, layers=[-1], rows=[0]):
+        forward(model, inputs)
+
+
+def seconds(step, model, inputs):
+    started = time.perf_counter()
+    step(model, inputs)
+    if inputs["input_ids"].is_cuda:
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batch_size", type=int, default=16)
+    parser.add_argument("--tokens", type=int, default=64, help="tokens of each text (default: 64)")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--save", action="store_true", help=f"write {RESULTS.name}")
+    args = parser.parse_args()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    stock = AutoModelForSequenceClassification.from_pretrained(checkpoint(), num_labels=2).to(device)
+    models = {"stock": stock} | {name: hf_attn.swap_attention(stock, name) for name in hf_attn.list_variants()}
+    ids = torch.randint(1000, 20000, (args.batch_size, args.tokens), device=device)
+    mask = torch.ones_like(ids)
+    mask[1::2, -args.tokens // 8 :] = 0
+    inputs = {"input_ids": ids, "attention_mask": mask}
+    contests = {(name, step): [] for name in models for step in (train, forward)} | {("stock", watched): []}
+    for round_ in tqdm(range(args.rounds + 2)):
+        for (name, step), times in contests.items():
+            taken = seconds(step, models[name], inputs)
+            if round_ > 1:
+                times.append(taken)
+
+    def ratio(name, step, against):
+        pairs = zip(contests[name, step], contests["stock", against], strict=True)
+        return statistics.median(mine / other for mine, other in pairs)
+
+    rows = {name: [ratio(name, train, train), ratio(name, forward, forward)] for name in models}
+    rows["watched"] = [None, ratio("stock", watched, forward)]
+    print("| attention | training step ÷ stock | forward ÷ stock |\n|---|---|---|")
+    for name, (training, inference) in rows.items():
+        print(f"| {name} | {'' if training is None else f'{training:.2f}'} | {inference:.2f} |")
+    if args.save:
+        RESULTS.parent.mkdir(exist_ok=True)
+        command = f"python benchmarks/variant_cost.py --tokens {args.tokens} --batch_size {args.batch_size} --save"
+        RESULTS.write_text(json.dumps({"command": command, "device": device, "rows": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
