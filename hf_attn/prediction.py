@@ -48,6 +48,7 @@ def predict(
     """
     from .data.labels import Labels
     from .evaluation import Predictions, probabilities
+    from .models import load_tokenizer
 
     check_texts(texts, text_pair, top_k, batch_size)
     if isinstance(run, str | Path):
@@ -111,22 +112,7 @@ def load(source: str | Path) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]
             "`hf-attn text_classification`"
         )
     model.eval().to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    return model, load_tokenizer(source)
-
-
-def load_tokenizer(source: str | Path) -> "PreTrainedTokenizerBase":
-    """Return the tokenizer saved in a folder or Hub repository.
-
-    Raises:
-        InputError: There is none, or it cannot be read.
-    """
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(source)
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise InputError(f"the tokenizer of {str(source)!r} cannot be loaded: {reason}") from error
+    return model, models.load_tokenizer(source)
 
 
 def logits(

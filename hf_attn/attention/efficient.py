@@ -42,12 +42,14 @@ class Local(Blend):
             )
         self.window, self.global_tokens = window, global_tokens
 
-    def near(self, queries: int, keys: int, device: torch.device) -> Tensor:
-        """Return which pairs are in reach, boolean (1, 1, queries, keys)."""
-        at_query = torch.arange(queries, device=device)[:, None] + (keys - queries if self.causal else 0)
-        at_key = torch.arange(keys, device=device)
+    def near(self, query: Tensor, key: Tensor, keep: Tensor | None) -> Tensor:
+        """Return which of the pairs that may be kept are in reach, boolean (1 or batch, 1, queries, keys)."""
+        queries, keys = query.shape[-2], key.shape[-2]
+        at_query = torch.arange(queries, device=query.device)[:, None] + (keys - queries if self.causal else 0)
+        at_key = torch.arange(keys, device=query.device)
         near = (at_query - at_key).abs() <= self.window
-        return (near | (at_key < self.global_tokens) | (at_query < self.global_tokens))[None, None]
+        near = (near | (at_key < self.global_tokens) | (at_query < self.global_tokens))[None, None]
+        return near if keep is None else near & keep
 
     def weights(
         self,
@@ -59,16 +61,10 @@ class Local(Blend):
         rows: Tensor | None = None,
     ) -> Tensor:
         """Return the weights; see `Variant.weights`."""
-        near = self.near(query.shape[-2], key.shape[-2], query.device)
-        near = near if keep is None else near & keep
-        local = super().weights(query, key, bias, near, scaling, rows)
-        return (
-            local if self.beta is None else self.blended(super().weights(query, key, bias, keep, scaling, rows), local)
-        )
-
-    def normalize(self, scores: Tensor, keep: Tensor | None) -> Tensor:
-        """Softmax; the window is in the mask."""
-        return scores.softmax(-1)
+        local = super().weights(query, key, bias, self.near(query, key, keep), scaling, rows)
+        if self.beta is None:
+            return local
+        return self.blended(super().weights(query, key, bias, keep, scaling, rows), local)
 
     def fused(
         self,
@@ -83,9 +79,7 @@ class Local(Blend):
         """Give the window to the kernel as its mask; two blended kernels would drop weights apart from each other."""
         if self.beta is not None and dropout:
             return None
-        near = self.near(query.shape[-2], key.shape[-2], query.device)
-        near = near if keep is None else near & keep
-        local = softmax_context(query * scaling, key, value, bias, near, dropout)
+        local = softmax_context(query * scaling, key, value, bias, self.near(query, key, keep), dropout)
         if self.beta is None:
             return local
         return self.blended(softmax_context(query * scaling, key, value, bias, keep, dropout), local)
@@ -130,10 +124,6 @@ class Linear(Blend):
         if self.beta is None:
             return linear
         return self.blended(super().weights(query, key, None, keep, scaling, rows), linear)
-
-    def normalize(self, scores: Tensor, keep: Tensor | None) -> Tensor:
-        """Softmax, for the pretrained part of a blend."""
-        return scores.softmax(-1)
 
     def fused(
         self,

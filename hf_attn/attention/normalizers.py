@@ -72,6 +72,10 @@ class Blend(Variant):
         """Blend two contexts or two weights."""
         return softmax + self.beta * (other - softmax)
 
+
+class _Normalizer(Blend):
+    """A blend whose p' is another function of the scores."""
+
     def normalize(self, scores: Tensor, keep: Tensor | None) -> Tensor:
         """Blend softmax with :meth:`other_weights`."""
         other = self.other_weights(scores, keep)
@@ -83,7 +87,7 @@ class Blend(Variant):
 
 
 @register_variant("sparsemax")
-class Sparsemax(Blend):
+class Sparsemax(_Normalizer):
     """``p = [s - τ]₊``, the projection on the simplex: most weights are 0 (Martins and Astudillo 2016, eq. 1)."""
 
     equation = "p = [s-τ]₊, Σp = 1"
@@ -96,7 +100,7 @@ class Sparsemax(Blend):
 
 
 @register_variant("entmax15")
-class Entmax15(Blend):
+class Entmax15(_Normalizer):
     """``p = [s/2 - τ]₊²``: between softmax and sparsemax (Peters et al. 2019, eq. 10 with α = 1.5)."""
 
     equation = "p = [s/2-τ]₊², Σp = 1"
@@ -109,7 +113,7 @@ class Entmax15(Blend):
 
 
 @register_variant("sigmoid")
-class Sigmoid(Blend):
+class Sigmoid(_Normalizer):
     """``p = σ(s - log m)``, m the number of keys that may be attended to; rows need not sum to 1.
 
     Ramapuram et al. 2024, section 3, with their bias b = -log n.
