@@ -17,14 +17,15 @@ class _BitDropout(torch.autograd.Function):
         draws = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
         bits = draws.view(torch.int16)[: x.numel()].view(x.shape)
         ctx.scale = LEVELS / (LEVELS - dropped)
-        keep = bits >= dropped - LEVELS // 2
+        # Zeros and ones of x's own type: a product with booleans would convert them, forward and backward.
+        keep = torch.ge(bits, dropped - LEVELS // 2, out=torch.empty(x.shape, dtype=x.dtype))
         ctx.save_for_backward(keep)
-        return x * keep * ctx.scale
+        return (x * keep).mul_(ctx.scale)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
         (keep,) = ctx.saved_tensors
-        return gradient * keep * ctx.scale, None
+        return (gradient * keep).mul_(ctx.scale), None
 
 
 def dropout(x: Tensor, p: float, training: bool = True) -> Tensor:

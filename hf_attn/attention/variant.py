@@ -96,8 +96,9 @@ class Variant(nn.Module):
             scores = scores + bias
         if keep is None:
             return self.mix(self.normalize(scores, None))
-        weights = self.normalize(scores.masked_fill(~keep, torch.finfo(scores.dtype).min), keep)
-        return self.mix(weights.masked_fill(~keep, 0.0))
+        # A sum with the mask's few elements, and a product, cost less than filling: nothing of it is kept for backward.
+        scores = scores + torch.zeros_like(keep, dtype=scores.dtype).masked_fill_(~keep, torch.finfo(scores.dtype).min)
+        return self.mix(self.normalize(scores, keep) * keep)
 
     def fused(
         self,
@@ -155,7 +156,7 @@ class Variant(nn.Module):
             if context is not None:
                 return self.output(context, query).to(value.dtype), None
         weights = self.weights(query, key, bias, keep, scaling)
-        context = cheap_dropout(weights, dropout).to(value.dtype) @ value
+        context = cheap_dropout(weights.to(value.dtype), dropout) @ value
         return self.output(context, query).to(value.dtype), weights
 
     def extra_repr(self) -> str:
