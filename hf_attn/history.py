@@ -16,6 +16,9 @@ from .metrics import direction
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+REPORT = "report"
+"""In the last line of log.jsonl, beside the test scores: precision, recall and F1 by class."""
+
 
 @dataclass
 class History:
@@ -117,7 +120,9 @@ class Log:
         self.file = None
         if not accelerator.is_main_process:
             return
-        history.log = [record for record in _read(path) if record["step"] <= history.step]
+        history.log = [
+            record for record in _read(path) if record["step"] <= history.step and REPORT not in record
+        ]
         path.write_text("".join(json.dumps(record) + "\n" for record in history.log))
         self.file = path.open("a", buffering=1)
 

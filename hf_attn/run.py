@@ -21,6 +21,8 @@ import numpy as np
 
 from . import card, figures, machine
 from .attended import AttentionExample
+from .history import REPORT
+from .output import LOG
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -108,10 +110,13 @@ def finish(
 
 
 def describe(folder: Path, record: RunRecord, *, processes: int = 1, precision: str = "no") -> None:
-    """Write ``run.json``, ``predictions.parquet``, the figures and the card beside a saved model."""
+    """Write ``run.json``, the log's last line, ``predictions.parquet``, the figures and the card beside a saved model."""
     facts = run_facts(record, processes=processes, precision=precision)
     (folder / "run.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False, default=str) + "\n", "utf-8")
     write_predictions(folder / "predictions.parquet", record.predictions, record.labels)
+    with (folder / LOG).open("a", encoding="utf-8") as log:
+        scores = {f"test/{name}": value for name, value in record.scores.items()}
+        log.write(json.dumps({"step": record.history.step, **scores, REPORT: record.report}) + "\n")
     drawn = figures.draw(folder, record.predictions, record.labels, record.attention, record.metric)
     card.write(folder, record, facts, drawn)
 

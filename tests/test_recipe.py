@@ -104,6 +104,15 @@ def test_resuming_a_finished_run_changes_nothing(finished):
     assert (folder / "model.safetensors").read_bytes() == before
 
 
+def test_the_log_ends_with_the_test_scores_and_the_report_once(finished):
+    folder, scores = finished
+    text_classification.main(["--config", str(folder / "config.yaml"), "--resume"])
+    log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert [index for index, line in enumerate(log) if "report" in line] == [len(log) - 1]
+    assert log[-1]["test/accuracy"] == scores["accuracy"]
+    assert all(word in log[-1]["report"] for word in ("precision", "recall", "f1-score", "macro avg"))
+
+
 @pytest.mark.parametrize(
     "options",
     [
