@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
 KINDS = {"int": "a whole number", "float": "a number", "str": "text", "dict": "a mapping", "NoneType": "null"}
+REQUIRED = "_required_"
+"""Ends the help text of an argument without a default, until it is formatted."""
 
 
 def arguments_of(cls: type) -> list[dataclasses.Field]:
@@ -68,7 +70,8 @@ def _help_format() -> type:
     class Formatter(jsonargparse.DefaultHelpFormatter):
         def _get_help_string(self, action: Any) -> str:
             text = re.sub(r"\(type: (Literal\[[^]]*\]|bool), ", "(", super()._get_help_string(action) or "")
-            return re.sub(r"type: Literal\[[^]]*\] \| null, ", "", text)
+            text = re.sub(r"type: Literal\[[^]]*\] \| null, ", "", text)
+            return re.sub(rf"{REQUIRED} \(.*\)", "(required)", text)
 
     return Formatter
 
@@ -78,7 +81,8 @@ def _add(group: Any, field: dataclasses.Field, hint: Any, text: str) -> None:
     import jsonargparse
 
     default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-    options: dict[str, Any] = {"help": " ".join(text.split()), "default": None if is_required(field) else default}
+    words = [*text.split(), *([REQUIRED] if is_required(field) else [])]
+    options: dict[str, Any] = {"help": " ".join(words), "default": None if is_required(field) else default}
     if hint is bool:
         options |= {"action": jsonargparse.ActionYesNo(yes_prefix="", no_prefix="no_"), "nargs": "?"}
     elif typing.get_origin(hint) is list:

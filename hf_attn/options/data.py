@@ -1,0 +1,84 @@
+"""Arguments of the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
+
+    from ..data import Labels
+
+
+@dataclass(kw_only=True)
+class DataOptions:
+    """Data"""
+
+    dataset: str
+    """Hub id, csv, tsv, json, jsonl or parquet file, or a folder of train, validation and test files."""
+    subset: str | None = None
+    """Configuration of a Hub dataset."""
+    label: str | list[str] = "label"
+    """Column of the label; several columns of 0 and 1, as '["a", "b"]', are a multi-label task."""
+    label_names: str | None = None
+    """Column with the names of numbered classes."""
+    problem: Literal["single", "multi", "regression"] | None = None
+    """One class, several labels or a number; null reads it off the label column."""
+    validation_share: float = 0.1
+    """Share of train that becomes the validation split where there is none."""
+    test_share: float = 0.1
+    """Share of train that becomes the test split where there is none."""
+
+    def load_splits(self, seed: int) -> DatasetDict:
+        """Load the splits, and cut from train those that are missing.
+
+        Raises:
+            InputError: whatever cannot be used.
+        """
+        from .. import data
+
+        return data.load_splits(
+            self.dataset,
+            self.subset,
+            seed=seed,
+            validation=self.validation_share,
+            test=self.test_share,
+            label=self.label,
+            kind=self.problem,
+        )
+
+    def encode_labels(self, splits: DatasetDict, seed: int, limit: int | None) -> tuple[DatasetDict, Labels]:
+        """Encode the labels, and keep ``limit`` rows of each split.
+
+        Raises:
+            InputError: all that is wrong with the labels.
+        """
+        from .. import data
+
+        splits, labels = data.encode_labels(splits, self.label, kind=self.problem, label_names=self.label_names)
+        return data.limit(splits, limit, seed), labels
+
+
+@dataclass(kw_only=True)
+class TextOptions(DataOptions):
+    """Texts"""
+
+    text: str = "text"
+    """Column of the text."""
+    text_pair: str | None = None
+    """Column of the second text, for pairs."""
+    max_length: int | None = 256
+    """Tokens of a text, or of a pair, special ones included; the rest is cut. null is the model's own limit."""
+
+    def load_texts(self, seed: int, limit: int | None) -> tuple[DatasetDict, Labels]:
+        """Load and check the splits, and encode the labels.
+
+        Raises:
+            InputError: whatever cannot be used, all of it at once where that can be.
+        """
+        from .. import data
+
+        splits = self.load_splits(seed)
+        data.check_text(splits, self.text, self.text_pair, self.label)
+        return self.encode_labels(splits, seed, limit)

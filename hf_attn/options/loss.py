@@ -1,0 +1,76 @@
+"""Arguments of the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from .. import losses
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from ..data import Labels
+
+Batch = dict[str, Tensor]
+
+
+@dataclass(kw_only=True)
+class LossOptions:
+    """Loss"""
+
+    label_smoothing: float = 0.0
+    """Share of each label that is spread over all classes, 0 to below 1."""
+    focal_gamma: float = 0.0
+    """Focal loss: examples that are right with probability p count (1-p)^gamma; 0 is off, 2 is usual."""
+    class_weights: str | None = None
+    """balanced (by the counts in train) or numbers with commas, in the labels' order; null weighs all alike."""
+
+    def losses(self, labels: Labels) -> tuple[Callable[[nn.Module, Batch], Tensor], Callable[[Batch], Tensor]]:
+        """Return the loss summed over a batch, and the count of its items, as ``training.fit`` takes them.
+
+        Raises:
+            InputError: options that this kind of labels does not have, or weights that are not one a class.
+        """
+        if labels.kind == "regression":
+            if self.label_smoothing or self.focal_gamma or self.class_weights:
+                raise InputError(
+                    "label_smoothing, focal_gamma and class_weights need classes; these labels are numbers"
+                )
+            return partial(_loss, criterion=losses.mse), partial(_count, weight=None)
+        weight = self._weight(labels)
+        function = losses.binary_cross_entropy if labels.kind == "multi" else losses.cross_entropy
+        criterion = partial(function, weight=weight, label_smoothing=self.label_smoothing, focal_gamma=self.focal_gamma)
+        return partial(_loss, criterion=criterion), partial(_count, weight=weight if labels.kind == "single" else None)
+
+    def _weight(self, labels: Labels) -> Tensor | None:
+        if self.class_weights is None:
+            return None
+        counts = torch.tensor(labels.counts, dtype=torch.float32)
+        if self.class_weights == "balanced":
+            rows = counts.sum()
+            return rows / (len(counts) * counts) if labels.kind == "single" else (counts.max() / counts.clamp_min(1))
+        try:
+            weight = torch.tensor([float(number) for number in self.class_weights.split(",")])
+        except ValueError:
+            weight = torch.empty(0)
+        if len(weight) != labels.num_labels or not bool((weight > 0).all()):
+            raise InputError(
+                f"class_weights {self.class_weights!r}: expected 'balanced', or {labels.num_labels} numbers above 0 "
+                f"with commas, in the order {', '.join(labels.names[:5])}, …"
+            )
+        return weight
+
+
+def _loss(model: nn.Module, batch: Batch, criterion: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Loss of ``logits`` (batch, outputs), summed over the batch."""
+    inputs = {name: tensor for name, tensor in batch.items() if name not in ("labels", "ids")}
+    return criterion(model(**inputs).logits, batch["labels"])
+
+
+def _count(batch: Batch, weight: Tensor | None) -> Tensor:
+    return losses.item_count(batch["labels"], weight)

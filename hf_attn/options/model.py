@@ -1,0 +1,81 @@
+"""Arguments of the model: which one, its attention, and what of it is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from ..data import Labels
+
+
+@dataclass(kw_only=True)
+class ModelOptions:
+    """Model and attention"""
+
+    model: str
+    """Hub id or folder of a pretrained model, or the folder of an earlier run."""
+    attention: str | None = None
+    """Attention variant, a name of `hf-attn list`; null keeps the model's own attention."""
+    attention_kwargs: dict[str, Any] | None = None
+    """Options of the variant, such as '{"mix": 0.0}'; `hf-attn list` names them."""
+    attention_include: str = ""
+    """Regular expression on module names: the layers that get the variant, such as 'layer\\.[0-2]\\.'; '' is all."""
+    freeze: str | None = None
+    """What is not trained: embeddings, encoder, or a regular expression on parameter names."""
+    linear_probe: bool = False
+    """Train the head alone; the same as --freeze encoder."""
+    lora: int | None = None
+    """Rank of low-rank adapters (LoRA); they, the head and the variant are trained. The saved model has them merged."""
+    lora_alpha: float | None = None
+    """LoRA's scale is lora_alpha / rank; null is 2 x rank."""
+    lora_dropout: float = 0.0
+    """Dropout before the adapters, a probability."""
+    lora_targets: list[str] | None = None
+    """Names of the linear layers that get adapters; null is the query and value projections."""
+
+    def check_model(self) -> None:
+        """Refuse what is wrong with these options before data is read or a model loaded.
+
+        Raises:
+            InputError: options that exclude each other, an unknown variant or option of it, or an unusable folder.
+        """
+        from ..attention import make_variant
+        from ..models.checkpoint_files import check_model_folder
+
+        if (self.attention_kwargs or self.attention_include) and not self.attention:
+            raise InputError("attention_kwargs and attention_include need --attention: `hf-attn list` prints the names")
+        if sum((self.linear_probe, self.freeze is not None, self.lora is not None)) > 1:
+            raise InputError("--linear_probe, --freeze and --lora exclude each other: give one of them")
+        if self.attention:
+            try:
+                make_variant(self.attention, 2, 8, self.attention_kwargs)
+            except (ValueError, TypeError) as error:
+                raise InputError(f"--attention: {error}") from None
+        check_model_folder(self.model)
+
+    def load_model(self, task: str, labels: Labels) -> nn.Module:
+        """Load the model for ``task``, and leave trainable what these options say.
+
+        Raises:
+            InputError: whatever ``models.load`` refuses, or a part to freeze that is not there.
+        """
+        from .. import models
+
+        model = models.load(
+            self.model,
+            task=task,
+            labels=labels,
+            attention=self.attention,
+            attention_kwargs=self.attention_kwargs,
+            include=self.attention_include,
+        )
+        if self.linear_probe or self.freeze:
+            models.freeze(model, self.freeze or "encoder")
+        if self.lora is None:
+            return model
+        return models.add_lora(model, models.Lora(self.lora, self.lora_alpha, self.lora_dropout, self.lora_targets))
