@@ -18,7 +18,7 @@ from tqdm import tqdm
 from transformers import AutoModelForSequenceClassification
 
 import hf_attn
-from hf_attn.attention import watch_attention
+from hf_attn.attention import VARIANTS, watch_attention
 from hf_attn.models.quickstart import checkpoint
 
 RESULTS = Path(__file__).parent / "results" / "variant_cost.json"
@@ -60,7 +60,11 @@ def main():
     args = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     stock = AutoModelForSequenceClassification.from_pretrained(checkpoint(), num_labels=2).to(device)
-    models = {"stock": stock} | {name: hf_attn.swap_attention(stock, name) for name in hf_attn.list_variants()}
+    models = {"stock": stock} | {
+        name: hf_attn.swap_attention(stock, name)
+        for name in hf_attn.list_variants()
+        if not VARIANTS[name].needs_patches
+    }
     ids = torch.randint(1000, 20000, (args.batch_size, args.tokens), device=device)
     mask = torch.ones_like(ids)
     mask[1::2, -args.tokens // 8 :] = 0

@@ -18,6 +18,7 @@ _HOME = {
     "model_class_for": "attention",
     "swap_attention": "attention",
     "attention_map": "attention",
+    "attention_rollout": "attention",
     "watch_attention": "attention",
     "list_variants": "attention",
     "variant_info": "attention",

@@ -75,7 +75,7 @@ def score(name, q, k, h, parameters, scaling):
     return plain
 
 
-def normalized(name, row, q, keys, h, place, parameters, scaling, window=None, global_tokens=None):
+def normalized(name, row, q, keys, h, place, parameters, scaling, window=None, global_tokens=0, pool=2, grid=None):
     """Return the weights of one query over the keys that it may attend to."""
     if not row:
         return {}
@@ -89,6 +89,12 @@ def normalized(name, row, q, keys, h, place, parameters, scaling, window=None, g
     elif name == "local":
         near = {j: s for j, s in row.items() if abs(place - j) <= window or min(j, place) < global_tokens}
         other = {j: 0.0 for j in row} | (softmaxed(near) if near else {})
+    elif name == "window":
+        near = {j: s for j, s in row.items() if near_patches(place, j, len(keys), grid, window)}
+        other = {j: 0.0 for j in row} | (softmaxed(near) if near else {})
+    elif name == "focal":
+        pool = [pool] if isinstance(pool, int) else pool
+        other = focal(row, place, len(keys), grid, window, pool, parameters["pooling"][h])
     elif name == "linear":
         pairs = {j: dot(feature(q, scaling), feature(keys[j], scaling)) for j in row}
         other = {j: pair / sum(pairs.values()) for j, pair in pairs.items()}
@@ -98,6 +104,43 @@ def normalized(name, row, q, keys, h, place, parameters, scaling, window=None, g
         return other
     beta = parameters["beta"][h].item()
     return {j: softmax[j] + beta * (other[j] - softmax[j]) for j in row}
+
+
+def patch(token, tokens, grid):
+    """Return row and column of a token, or None if it stands before the patches."""
+    rows, columns = grid or (math.isqrt(tokens), math.isqrt(tokens))
+    number = token - (tokens - rows * columns)
+    return None if number < 0 else divmod(number, columns)
+
+
+def near_patches(i, j, tokens, grid, window):
+    first, second = patch(i, tokens, grid), patch(j, tokens, grid)
+    if first is None or second is None:
+        return True
+    return all(abs(a - b) <= window for a, b in zip(first, second, strict=True))
+
+
+def focal(row, place, tokens, grid, window, pool, logits):
+    """Return the weights of one query: softmax over near tokens and cells, a cell's weight shared by its patches."""
+    if patch(place, tokens, grid) is None:
+        return softmaxed(row)
+    cells, first = {}, 0
+    for size in pool:
+        for j in row:
+            if patch(j, tokens, grid) is not None:
+                y, x = patch(j, tokens, grid)
+                members = cells.setdefault((size, y // size, x // size), {})
+                members[j] = math.exp(logits[first + (y % size) * size + x % size])
+        first += size * size
+    shares = {c: {j: e / sum(members.values()) for j, e in members.items()} for c, members in cells.items()}
+    candidates = {j: s for j, s in row.items() if near_patches(place, j, tokens, grid, window)}
+    candidates |= {c: sum(share * row[j] for j, share in members.items()) for c, members in shares.items()}
+    chosen = softmaxed(candidates)
+    weights = {j: chosen.get(j, 0.0) for j in row}
+    for c, members in shares.items():
+        for j, share in members.items():
+            weights[j] += chosen[c] * share
+    return weights
 
 
 def softmaxed(row):

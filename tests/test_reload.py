@@ -24,6 +24,7 @@ SAVED = {
     "albert": (TEXT, "sigmoid", {}),
     "modernbert": (TEXT, "gated", {}),
     "vit": (IMAGE, "cosine", {}),
+    "dinov2": (IMAGE, "focal", {"window": 1, "pool": [2, 4]}),
     "dinov3_vit": (BASE, "general", {}),
     "swin": (IMAGE, "sparsemax", {}),
     "wav2vec2": (BASE, "local", {"window": 2, "global_tokens": 0}),

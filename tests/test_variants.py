@@ -12,7 +12,12 @@ from hf_attn.attention.normalizers import Blend, entmax15, sparsemax
 
 BATCH, HEADS, QUERIES, KEYS, SIZE = 2, 3, 4, 6, 5
 BUILT_IN = list_variants()
-OPTIONS = {"local": {"window": 1, "global_tokens": 1}, "additive": {"attn_dim": 3}}
+OPTIONS = {
+    "local": {"window": 1, "global_tokens": 1},
+    "additive": {"attn_dim": 3},
+    "window": {"window": 0},
+    "focal": {"window": 0, "pool": [2]},
+}
 # Every variant, and those that replace softmax also as a blend.
 FORMS = [(name, {}) for name in BUILT_IN]
 FORMS += [(name, {"mix": 0.0}) for name in BUILT_IN if issubclass(VARIANTS[name], Blend)]
@@ -66,7 +71,8 @@ def case(which: str, dtype: torch.dtype = torch.float64, seed: int = 1) -> dict:
 
 
 def cases_of(name: str) -> list[str]:
-    return [which for which in CASES if which != "bias" or VARIANTS[name].accepts_bias]
+    apart = ("cross", "cache") if VARIANTS[name].needs_patches else ()  # refused: two places for one token
+    return [which for which in CASES if which not in apart and (which != "bias" or VARIANTS[name].accepts_bias)]
 
 
 def expected(name: str, variant: Variant, inputs: dict) -> tuple[np.ndarray, np.ndarray]:
@@ -84,7 +90,7 @@ def expected(name: str, variant: Variant, inputs: dict) -> tuple[np.ndarray, np.
         keep.numpy(),
         inputs["scaling"] or SIZE**-0.5,
         causal=variant.causal,
-        **(OPTIONS[name] if name == "local" else {}),
+        **(OPTIONS[name] if name in ("local", "window", "focal") else {}),
     )
 
 
@@ -158,7 +164,7 @@ def test_fully_masked_rows_give_zero_and_finite_gradients(name, extra, dtype):
         assert all(g is None or g.isfinite().all() for g in gradients)
         if plain and variant.normalized:
             kept = inputs["keep"].expand_as(weights).any(-1)
-            if name == "local":
+            if name in ("local", "window"):
                 kept = kept & (weights.sum(-1) > 0)
             assert weights.dtype == torch.float32
             assert (weights.sum(-1)[kept] - 1).abs().max() < 1e-5

@@ -22,7 +22,7 @@ from transformers import (
     logging,
 )
 
-from hf_attn.attention import supported
+from hf_attn.attention import attention_layers, supported
 
 TASKS = (
     AutoModelForSequenceClassification,
@@ -183,6 +183,13 @@ def inputs_for(model: PreTrainedModel, seed: int = 0) -> dict[str, torch.Tensor]
         if "decoder_input_ids" in accepted:
             inputs["decoder_input_ids"] = torch.randint(5, VOCABULARY - 9, (2, 5), generator=random)
     return inputs
+
+
+def has_patches(model: PreTrainedModel) -> bool:
+    """Whether all attention layers of a model stand on a square grid of patches of one image."""
+    configs = [getattr(module, "config", model.config) for module in attention_layers(model).values()]
+    square = all(getattr(c, "patch_size", None) and getattr(c, "image_size", None) for c in configs)
+    return square and not re.match("PixtralV|VideoMAE|ViTMAE|Yolos|XCLIP", type(model).__name__)
 
 
 def outputs_of(model: PreTrainedModel, inputs: dict[str, torch.Tensor]) -> list[torch.Tensor]:

@@ -1,7 +1,7 @@
 """Attention variants, the seam that puts them into transformers' models, and maps of what they attend to."""
 
 from .conversion import swap_attention
-from .maps import attention_layers, attention_map, watch_attention
+from .maps import attention_layers, attention_map, attention_rollout, watch_attention
 from .modeling_hf_attn import config_class_for, model_class_for, supported
 from .registry import (
     VARIANTS,
@@ -20,6 +20,7 @@ __all__ = [
     "VariantInfo",
     "attention_layers",
     "attention_map",
+    "attention_rollout",
     "config_class_for",
     "list_variants",
     "make_variant",

@@ -14,7 +14,7 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import bidirectional_mask_function, sdpa_mask
 
-from .variant import Variant
+from .variant import Variant, plain_is_faster
 
 # A name with "/" would be taken for a Hub kernel, one with "flash" is refused. The number counts changes of the call.
 IMPLEMENTATION = "hf_attn_v1"
@@ -59,9 +59,9 @@ def attend(
     watch = module.__dict__.get(WATCH)
     need_weights = slot is not None and _wants_weights(kwargs)
     _check(module, slot, query, kwargs)
-    drops_on_cpu = dropout > 0 and query.device.type == "cpu" and not torch.compiler.is_compiling()
+    plain = plain_is_faster(query, key.shape[-2], dropout) and not torch.compiler.is_compiling()
     stock = None
-    if slot is None and not drops_on_cpu:
+    if slot is None and not plain:
         stock = functools.partial(
             sdpa_attention_forward,
             *(module, query, key, value, attention_mask, dropout, scaling, is_causal, position_bias),
@@ -173,14 +173,29 @@ def find_layers(model: nn.Module) -> dict[str, nn.Module]:
     """Return the layers of a model that go through the attention interface, by name.
 
     Raises:
-        ValueError: there are none, or others beside them compute attention themselves. Those would not get the
-            variant, and the mask that the interface makes for it would be added to their scores.
+        ValueError: there are none; others beside them compute attention themselves, which would not get the
+            variant, and the mask that the interface makes for it would be added to their scores; or one uses
+            soft-capped scores or attention sinks.
     """
     layers = {name: module for name, module in model.named_modules() if is_attention_layer(module)}
     apart = sorted({type(m).__name__ for m in model.modules() if _attends_by_itself(type(m))})
-    if layers and not apart:
-        return layers
-    raise ValueError(refusal(type(model), f"{', '.join(apart)} computes its attention itself" if layers else ""))
+    if layers and apart:
+        raise ValueError(refusal(type(model), f"{', '.join(apart)} computes its attention itself"))
+    if not layers:
+        raise ValueError(refusal(type(model)))
+    for module in layers.values():
+        if found := _unhonoured(module):
+            raise ValueError(refusal(type(model), f"{type(module).__name__} uses {found}"))
+    return layers
+
+
+def _unhonoured(module: nn.Module) -> str:
+    """Return what a layer adds to its softmax that no variant can honour, in words; empty if nothing."""
+    config = getattr(module, "config", None)
+    cap = getattr(module, "attn_logit_softcapping", getattr(config, "attn_logit_softcapping", None))
+    if cap is not None:
+        return "soft-capped scores (softcap)"
+    return "" if getattr(module, "sinks", None) is None else "attention sinks (s_aux)"
 
 
 def refusal(cls: type, reason: str = "") -> str:

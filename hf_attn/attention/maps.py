@@ -137,3 +137,26 @@ def attention_map(
     order = sorted(watch.maps) if layers is None else _resolve(layers, watch.calls, "layers")
     maps = [watch.maps[layer] for layer in order]
     return torch.stack(maps) if len({m.shape for m in maps}) == 1 else maps
+
+
+def attention_rollout(model: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
+    """Return how much of each input part reaches each row through all layers (Abnar & Zuidema 2020, section 3).
+
+    R = Â_L ⋯ Â_1 with Â = (A + I) / 2, A the mean of a layer's heads: half of each layer is its residual connection.
+
+    Args:
+        inputs: arguments of the model.
+
+    Returns:
+        (batch, rows, keys); rows sum to 1 where the variant's weights do.
+
+    Raises:
+        ValueError: the layers do not all see the same parts, as in window attention.
+    """
+    maps = attention_map(model, inputs)
+    if not isinstance(maps, Tensor) or maps.shape[-1] != maps.shape[-2]:
+        raise ValueError(f"{type(model).__name__}: attention cannot be rolled out over layers that see different parts")
+    total = torch.eye(maps.shape[-1], device=maps.device, dtype=maps.dtype)
+    for weights in maps.mean(2):
+        total = (weights + torch.eye(weights.shape[-1], device=weights.device, dtype=weights.dtype)) / 2 @ total
+    return total

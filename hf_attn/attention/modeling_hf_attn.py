@@ -30,6 +30,7 @@ from .dispatch import IMPLEMENTATION, SLOT, dispatches, find_layers, heads_of, r
 from .efficient import Local as Local
 from .head_mixing import TalkingHeads as TalkingHeads
 from .normalizers import Sparsemax as Sparsemax
+from .patch_grid import Focal as Focal
 from .registry import make_variant, variant_class
 from .similarity import Cosine as Cosine
 from .variant import Variant
@@ -41,6 +42,12 @@ AUTO_CLASSES = (
     AutoModelForTokenClassification,
     AutoModelForImageClassification,
 )
+# Fields of a configuration whose layers see patches, but not one image's, row by row, as the last tokens.
+NO_GRID = {
+    "num_frames": "its layers see several frames",
+    "num_detection_tokens": "other tokens come after the patches",
+    "mask_ratio": "its patches are shuffled and masked",
+}
 
 
 class HfAttnMixin:
@@ -83,8 +90,9 @@ def install_slots(model: PreTrainedModel, config: PreTrainedConfig) -> None:
     """Put the variant that a configuration names on the attention layers that it includes.
 
     Raises:
-        ValueError: unknown variant or option, a pattern that is no regular expression or matches no layer, or an
-            architecture whose attention does not go through transformers' attention interface.
+        ValueError: unknown variant or option, a pattern that is no regular expression or matches no layer, an
+            architecture whose attention does not go through transformers' attention interface, or a layer without the
+            grid of patches that the variant needs.
     """
     variant_class(config.attn_variant)
     try:
@@ -94,16 +102,40 @@ def install_slots(model: PreTrainedModel, config: PreTrainedConfig) -> None:
             f"attn_variant_include={config.attn_variant_include!r} is no regular expression: {error}"
         ) from None
     layers = find_layers(model)
-    chosen = [module for name, module in layers.items() if include.search(name)]
+    chosen = {name: module for name, module in layers.items() if include.search(name)}
     if not chosen:
         raise ValueError(
             f"attn_variant_include={config.attn_variant_include!r} matches none of the {len(layers)} attention layers "
             f"of {type(model).__name__}, from {next(iter(layers))} to {next(reversed(layers))}"
         )
-    for module in chosen:
+    for name, module in chosen.items():
         variant = make_variant(config.attn_variant, *heads_of(module), config.attn_variant_kwargs)
+        if variant.needs_patches:
+            _check_patches(model, name, getattr(variant, "grid", None))
         variant.causal = bool(getattr(module, "is_causal", False))
         setattr(module, SLOT, variant)
+
+
+def _check_patches(model: PreTrainedModel, layer: str, grid: Any) -> None:
+    """Refuse a layer that has no grid of patches, or one whose shape its configuration does not tell."""
+    config = getattr(model.get_submodule(layer), "config", None)
+    config = config or getattr(model.config, "vision_config", model.config)
+    name = f"{type(model).__name__.removeprefix('HfAttn')} cannot take the attention variant"
+    reason = "" if getattr(config, "patch_size", None) else f"{type(config).__name__} has no patch_size"
+    for field, words in NO_GRID.items():
+        reason = reason or (words if getattr(config, field, None) else "")
+    if reason:
+        raise ValueError(
+            f"{name} {model.config.attn_variant!r} on {layer}: no grid of patches, {reason}; choose a vision "
+            "transformer such as ViT or DINOv2, or the vision layers alone by attn_variant_include"
+        )
+    sizes = [getattr(config, size, None) or (0, 1) for size in ("image_size", "patch_size")]
+    oblong = any(isinstance(size, (list, tuple)) and len(set(size)) > 1 for size in sizes)
+    varied = {"image_sizes", "spatial_shapes"} & set(inspect.signature(model.forward).parameters)
+    if grid is None and (oblong or varied):
+        raise ValueError(
+            f"{name} {model.config.attn_variant!r} on {layer}: its patches are no square; give grid=[rows, columns]"
+        )
 
 
 def supported(base: type) -> bool:

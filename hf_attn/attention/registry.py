@@ -65,6 +65,8 @@ def variant_info(name: str) -> VariantInfo:
     cls = variant_class(name)
     options = list(inspect.signature(cls.__init__).parameters.values())[3:]
     kwargs = {option.name: option.default for option in options}
+    refuses = ["a bias on the scores (Swin, T5)"] if not cls.accepts_bias else []
+    refuses += ["models without patches"] if cls.needs_patches else []
     return VariantInfo(
         name=name,
         equation=cls.equation,
@@ -73,7 +75,7 @@ def variant_info(name: str) -> VariantInfo:
         cost=cls.cost,
         identity="yes" if cls.identity else "with mix=0.0",
         fused=cls.fused_path,
-        refuses="-" if cls.accepts_bias else "a bias on the scores (Swin, T5)",
+        refuses="; ".join(refuses) or "-",
         kwargs=kwargs,
     )
 

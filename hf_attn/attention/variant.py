@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from .dropout import dropout as cheap_dropout
 
 INITS = ("identity", "paper")
+SHORT = 256
+"""Keys up to which the plain path is faster on a CPU, training in bf16."""
 
 
 class Variant(nn.Module):
@@ -39,6 +41,7 @@ class Variant(nn.Module):
     cost: ClassVar[str] = "O(n²d)"
     identity: ClassVar[bool] = True
     accepts_bias: ClassVar[bool] = True
+    needs_patches: ClassVar[bool] = False
     normalized: ClassVar[bool] = True
     fused_path: ClassVar[str] = "sdpa"
     # Whether the layer is causal, so that its last query stands at its last key.
@@ -89,16 +92,30 @@ class Variant(nn.Module):
         Args:
             rows: indices of the queries that are wanted, shape (rows,); the others are not computed.
         """
+        scores, keep = self.masked_scores(query, key, bias, keep, scaling, rows)
+        weights = self.normalize(scores, keep)
+        return self.mix(weights if keep is None else weights * keep)
+
+    def masked_scores(
+        self,
+        query: Tensor,
+        key: Tensor,
+        bias: Tensor | None,
+        keep: Tensor | None,
+        scaling: float | None,
+        rows: Tensor | None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the scores with bias and mask, in at least fp32, and ``keep``, both of the asked rows alone."""
         query, bias, keep = (select_rows(x, rows) for x in (query, bias, keep))
         scores = self.scores(query, key, self.head_dim**-0.5 if scaling is None else scaling)
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
         if bias is not None:
             scores = scores + bias
         if keep is None:
-            return self.mix(self.normalize(scores, None))
+            return scores, None
         # A sum with the mask's few elements, and a product, cost less than filling: nothing of it is kept for backward.
-        scores = scores + torch.zeros_like(keep, dtype=scores.dtype).masked_fill_(~keep, torch.finfo(scores.dtype).min)
-        return self.mix(self.normalize(scores, keep) * keep)
+        mask = torch.zeros_like(keep, dtype=scores.dtype).masked_fill_(~keep, torch.finfo(scores.dtype).min)
+        return scores + mask, keep
 
     def fused(
         self,
@@ -150,8 +167,7 @@ class Variant(nn.Module):
                 "choose another variant or another architecture"
             )
         scaling = self.head_dim**-0.5 if scaling is None else scaling
-        # On a CPU the kernel with dropout makes the weights as well, and draws its random numbers one by one.
-        if not need_weights and not (dropout and query.device.type == "cpu"):
+        if not need_weights and not plain_is_faster(query, key.shape[-2], dropout):
             context = self.fused(query, key, value, bias, keep, scaling, dropout)
             if context is not None:
                 return self.output(context, query).to(value.dtype), None
@@ -162,6 +178,17 @@ class Variant(nn.Module):
     def extra_repr(self) -> str:
         """Show the name and the sizes."""
         return f"{self.name}, heads={self.num_heads}, head_dim={self.head_dim}"
+
+
+def plain_is_faster(query: Tensor, keys: int, dropout: float) -> bool:
+    """Whether making the weights costs less than torch's fused kernel: on a CPU, in training.
+
+    There the kernel with dropout makes the weights as well, and draws its random numbers one by one; and in bf16 its
+    backward pass takes several times as long, up to a few hundred keys (``benchmarks/attention_path.py``).
+    """
+    if query.device.type != "cpu":
+        return False
+    return dropout > 0 or (query.requires_grad and query.dtype == torch.bfloat16 and keys <= SHORT)
 
 
 def select_rows(tensor: Any, rows: Tensor | None) -> Any:
