@@ -1,21 +1,30 @@
 """Make every ``hf_attn_*`` model type known to transformers without importing one architecture."""
 
+import importlib
 from typing import Any
 
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 PREFIX = "hf_attn_"
+# Model types that are no variant of another architecture: the file that registers them, and the configuration in it.
+OWN_TYPES = {
+    "hf_attn_head": ("modeling_attention_head", "HfAttnHeadConfig"),
+    "hf_attn_cifar_resnet": ("modeling_cifar_resnet", "HfAttnCifarResNetConfig"),
+}
 
 
 class LazyConfigs(dict):
     """The register of added configuration classes, which makes those of this package when they are asked for."""
 
     def __contains__(self, key: object) -> bool:
-        return super().__contains__(key) or (
-            isinstance(key, str) and key.startswith(PREFIX) and key.removeprefix(PREFIX) in CONFIG_MAPPING._mapping
-        )
+        if super().__contains__(key) or key in OWN_TYPES:
+            return True
+        return isinstance(key, str) and key.startswith(PREFIX) and key.removeprefix(PREFIX) in CONFIG_MAPPING._mapping
 
     def __missing__(self, key: str) -> Any:
+        if key in OWN_TYPES:
+            file, config = OWN_TYPES[key]
+            return getattr(importlib.import_module(f".attention.{file}", __package__), config)
         if key not in self:
             raise KeyError(key)
         from .attention import config_class_for

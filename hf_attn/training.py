@@ -27,6 +27,7 @@ from .ema import EMA
 from .errors import InputError
 from .history import History, Log
 from .meter import Meter
+from .models.trainable import train_mode
 from .randomness import random_state_kept
 from .step import Batch, CountFn, LossFn
 
@@ -154,7 +155,7 @@ def fit(
     hooks = [*([ema.update] if ema else []), *after_step]
     trained = [parameter for parameter in plain.parameters() if parameter.requires_grad]
     meter = Meter(accelerator, history)
-    model.train()
+    train_mode(plain)
     with Log(folder / output.LOG, accelerator, history, config) as log, _bar(history, accelerator) as bar:
         for group in _groups(train_loader, config.accumulation_steps, history):
             on_device = [step.to_device(batch, accelerator.device) for batch in group]
@@ -179,7 +180,7 @@ def fit(
                     scores = evaluate(plain)
                 log.write({**position, **{f"validation/{name}": value for name, value in scores.items()}})
                 saving |= history.judge(scores, config.patience) or history.stopped_early
-                model.train()
+                train_mode(plain)
             if saving:
                 checkpoints.save(history, config.keep)
             if evaluating or saving:

@@ -1,6 +1,21 @@
 """Loading pretrained models, and choosing what of them is trained."""
 
-from .loading import load, load_tokenizer
+from .loading import load, load_config, load_image_processor, load_tokenizer
+from .probe import Probe, collate_features, features
+from .resolution import set_image_size
 from .trainable import Lora, add_lora, freeze, merge_lora
 
-__all__ = ["Lora", "add_lora", "freeze", "load", "load_tokenizer", "merge_lora"]
+__all__ = [
+    "Lora",
+    "Probe",
+    "add_lora",
+    "collate_features",
+    "features",
+    "freeze",
+    "load",
+    "load_config",
+    "load_image_processor",
+    "load_tokenizer",
+    "merge_lora",
+    "set_image_size",
+]

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from transformers import (
     AutoConfig,
+    AutoImageProcessor,
     AutoModel,
     AutoModelForImageClassification,
     AutoModelForSequenceClassification,
@@ -58,6 +59,9 @@ def load(
     attention: str | None = None,
     attention_kwargs: Mapping[str, Any] | None = None,
     include: str = "",
+    head: str | None = None,
+    head_kwargs: Mapping[str, Any] | None = None,
+    config_options: Mapping[str, Any] | None = None,
     **kwargs: Any,
 ) -> PreTrainedModel:
     """Load a checkpoint, a run folder or a Hub model, with a head for a task and a chosen attention.
@@ -69,17 +73,30 @@ def load(
         attention: a name of :func:`hf_attn.list_variants`; None keeps the checkpoint's own attention.
         attention_kwargs: options of the variant.
         include: regular expression on module names: the layers that get the variant. Empty is all.
+        head: a pooling head on the encoder of an image model, a name of ``hf_attn.attention.pooling.HEADS``, in place
+            of the architecture's own; None keeps that.
+        head_kwargs: options of the head.
+        config_options: changes of the configuration, such as a dropout, before the model is made.
         **kwargs: for ``from_pretrained``, such as ``revision``, ``dtype`` or ``token``.
 
     Raises:
-        InputError: no such checkpoint, no usable weights in it, unknown task or variant, an architecture that cannot
-            take it, or weights that do not fit.
+        InputError: no such checkpoint, no usable weights in it, unknown task, variant or head, an architecture that
+            cannot take it, or weights that do not fit.
     """
     name = str(name)
     if task not in TASKS:
         raise InputError(f"task {task!r}: expected one of {', '.join(TASKS)}")
+    chosen = None
+    if head is not None or head_kwargs:
+        from .attention_head import Head, load_with_head
+
+        chosen = Head(task, head, head_kwargs, attention, attention_kwargs, include)
     check_model_folder(name)
     config = load_config(name, **{k: v for k, v in kwargs.items() if k in ("revision", "token", "cache_dir")})
+    for key, value in (config_options or {}).items():
+        setattr(config, key, value)
+    if chosen:
+        return load_with_head(name, config, chosen, head_options(labels), **kwargs)
     for key, value in head_options(labels).items():
         setattr(config, key, value)
     try:
@@ -142,18 +159,32 @@ def quietly() -> Iterator[None]:
 
 
 def from_checkpoint(
-    cls: type[PreTrainedModel], name: str, config: PreTrainedConfig, *, converted: bool, **kwargs: Any
+    cls: type[PreTrainedModel],
+    name: str,
+    config: PreTrainedConfig,
+    *,
+    converted: bool,
+    headless: bool = False,
+    **kwargs: Any,
 ) -> PreTrainedModel:
     """Load weights, and say in one line which parameters are new.
 
+    Args:
+        cls: a model class; its base model's weights must all be there.
+        name: Hub id or folder.
+        config: of the model.
+        converted: whether ``cls`` has an attention variant that the checkpoint may not have.
+        headless: whether ``cls`` is a base model itself.
+        **kwargs: for ``from_pretrained``.
+
     Raises:
-        InputError: weights outside the head have other shapes.
+        InputError: weights outside the head are missing or have other shapes.
     """
     load: Any = cls.from_pretrained
     options = {"output_loading_info": True, "ignore_mismatched_sizes": True, "use_safetensors": True, **kwargs}
     with quietly():
         model, info = load(name, config=config, **options)
-    prefix = f"{model.base_model_prefix}."
+    prefix = "" if headless else f"{model.base_model_prefix}."
     mismatched = {key for key, *_ in info["mismatched_keys"]}
     wrong = sorted(key for key in mismatched if key.startswith(prefix))
     if wrong:
@@ -163,7 +194,7 @@ def from_checkpoint(
     new = set(info["missing_keys"]) | mismatched
     slots = sorted(key for key in new if ".hf_attn." in key)
     head = sorted(new - set(slots))
-    lost = [key for key in head if key.startswith(prefix) and ".pooler." not in key]
+    lost = [key for key in head if key.startswith(prefix) and "pooler." not in key]
     if lost:
         raise InputError(f"{name}: its weights have no {', '.join(lost[:3])}: this is no checkpoint of {cls.__name__}")
     if new:
@@ -189,6 +220,40 @@ def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
     if len(tokenizer) <= len(tokenizer.all_special_ids):
         raise InputError(f"model {str(name)!r} has a tokenizer without a vocabulary: it needs its tokenizer.json")
     return tokenizer
+
+
+def load_image_processor(name: str | Path) -> Any:
+    """Load the image processor of a checkpoint in the form that needs only pillow and numpy.
+
+    Raises:
+        InputError: it has none that can be loaded.
+    """
+    try:
+        return AutoImageProcessor.from_pretrained(str(name), backend="pil")
+    except ImportError:
+        return _plain_processor(str(name))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"model {str(name)!r}: its image processor cannot be loaded; expected a preprocessor_config.json beside "
+            f"the weights. {_line(error)}"
+        ) from error
+
+
+def _plain_processor(name: str) -> Any:
+    """The settings of a processor that has no form for pillow (DINOv3's), in ViT's: resized as bytes, not as floats.
+
+    Raises:
+        InputError: its settings are not those of a resize and a normalisation.
+    """
+    from transformers import ViTImageProcessorPil
+
+    settings, _ = ViTImageProcessorPil.get_image_processor_dict(name)
+    known = ("size", "resample", "do_resize", "do_rescale", "rescale_factor", "do_normalize", "image_mean", "image_std")
+    own = settings.get("image_processor_type", "its image processor")
+    if settings.get("do_center_crop") or settings.get("do_pad") or "size" not in settings:
+        raise InputError(f"model {name!r}: {own} has no form that works without torchvision, and cannot be imitated")
+    logger.info("%s has no form without torchvision: ViTImageProcessorPil takes its size, mean and deviation", own)
+    return ViTImageProcessorPil(**{key: settings[key] for key in known if key in settings})
 
 
 def _line(error: Exception) -> str:

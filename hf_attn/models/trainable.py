@@ -50,6 +50,15 @@ def freeze(model: PreTrainedModel, what: str) -> int:
     return sum(parameter.numel() for parameter in frozen)
 
 
+def train_mode(model: nn.Module) -> None:
+    """Put a model into training mode, but for batch normalisation that is frozen: its statistics must not drift."""
+    model.train()
+    for module in model.modules():
+        own = list(module.parameters(recurse=False))
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and own and not any(p.requires_grad for p in own):
+            module.eval()
+
+
 @dataclass(frozen=True)
 class Lora:
     """Low-rank adapters: ``W ← W + (alpha/rank) B A``, A of (rank, inputs), B of (outputs, rank), B = 0 at the start.

@@ -1,0 +1,103 @@
+"""A linear probe whose backbone runs once: what the head sees of each example is computed before training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+from transformers import PreTrainedModel
+from transformers.modeling_outputs import ModelOutput
+
+from ..errors import InputError
+from .trainable import head_modules
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+class Probe(nn.Module):
+    """The head of a model on features, (batch, …); trained in place, so that the model has what was learned.
+
+    Raises:
+        InputError: the head is more than one module, so that it sees more than one input.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        names = head_modules(model)
+        if len(names) != 1:
+            raise InputError(
+                f"--linear_probe needs a head of one module, {type(model).__name__} has {', '.join(names) or 'none'}: "
+                "train it by --freeze encoder"
+            )
+        self.head = model.get_submodule(names[0])
+        self.config = model.config
+
+    def forward(self, features: Tensor) -> ModelOutput:
+        """Return ``logits``, (batch, outputs)."""
+        return ModelOutput(logits=self.head(features))
+
+
+class FeatureRows:
+    """Rows of features in memory, with their labels: a dataset that the head is trained on.
+
+    Args:
+        features: (rows, …).
+        labels: (rows,) or (rows, labels).
+        ids: (rows,), the row numbers.
+    """
+
+    def __init__(self, features: np.ndarray, labels: np.ndarray, ids: np.ndarray) -> None:
+        self.columns = {"features": features, "labels": labels, "ids": ids}
+
+    def __len__(self) -> int:
+        return len(self.columns["ids"])
+
+    def __getitem__(self, draw: int) -> dict[str, Any]:
+        """Row ``draw % len``, the same at each draw."""
+        return {name: column[int(draw) % len(self)] for name, column in self.columns.items()}
+
+
+def collate_features(rows: list[dict[str, Any]]) -> dict[str, Tensor]:
+    """Make a batch of ``features``, ``labels`` and ``ids``."""
+    return {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
+
+
+def features(
+    model: PreTrainedModel, loader: Iterable[dict[str, Tensor]], accelerator: Accelerator, title: str = ""
+) -> FeatureRows:
+    """Run a model over every row once and keep what its head sees; every process gets all rows, in order.
+
+    Args:
+        model: whose head is one module.
+        loader: each process's rows, as for ``evaluation.predict``.
+        accelerator: of the run.
+        title: of the progress bar.
+    """
+    from accelerate.utils import gather_object
+
+    seen: list[Any] = []
+    head = Probe(model).head
+    hook = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].float().cpu().numpy()))
+    rows, labels = [], []
+    was_training = model.training
+    model.eval().to(accelerator.device)  # type: ignore[arg-type]
+    try:
+        with torch.inference_mode(), accelerator.autocast():
+            for batch in tqdm(loader, desc=title, disable=not accelerator.is_main_process, leave=False):
+                inputs = {name: tensor.to(accelerator.device, non_blocking=True) for name, tensor in batch.items()}
+                rows.append(inputs.pop("ids").cpu().numpy())
+                labels.append(inputs.pop("labels").cpu().numpy())
+                model(**inputs)
+    finally:
+        hook.remove()
+        model.train(was_training)
+    mine = list(zip(seen, labels, rows, strict=True))
+    everywhere = gather_object(mine) if accelerator.num_processes > 1 else mine
+    columns = [np.concatenate(parts) for parts in zip(*everywhere, strict=True)]
+    order = np.argsort(columns[2])
+    return FeatureRows(*(column[order] for column in columns))
