@@ -39,6 +39,8 @@ class BatchSampler:
         group_by_length: batches of like length, against padding.
         shuffle: False keeps the given order.
         accumulation_steps: batches of a process that make one optimizer step.
+        count_draws: yield ``epoch * rows + row``, a number that no other epoch has, instead of ``row``: what random
+            augmentation is drawn from.
 
     Raises:
         InputError: fewer rows than processes.
@@ -54,6 +56,7 @@ class BatchSampler:
         group_by_length: bool = True,
         shuffle: bool = True,
         accumulation_steps: int = 1,
+        count_draws: bool = False,
     ) -> None:
         self.lengths = None if isinstance(lengths, int) else np.asarray(lengths)
         self.rows = lengths if isinstance(lengths, int) else len(lengths)
@@ -64,7 +67,7 @@ class BatchSampler:
         self.batch_size, self.seed, self.accumulation_steps = batch_size, seed, accumulation_steps
         self.process_index, self.num_processes = process_index, num_processes
         self.group_by_length = group_by_length and shuffle and self.lengths is not None
-        self.shuffle = shuffle
+        self.shuffle, self.count_draws = shuffle, count_draws
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int, start: int = 0) -> None:
@@ -76,8 +79,10 @@ class BatchSampler:
         return sum(batches for _, batches in self._plan())
 
     def __iter__(self) -> Iterator[Rows]:
-        """Yield the row numbers of each batch of this process."""
+        """Yield the row numbers, or the numbers of the draws, of each batch of this process."""
         order, done, seen = self._order(), 0, 0
+        if self.count_draws:
+            order = order + self.epoch * self.rows
         for rows, batches in self._plan():
             for batch in np.array_split(order[done : done + rows], batches):
                 if seen >= self.start:
@@ -138,6 +143,7 @@ def train_loader(
     group_by_length: bool = True,
     lengths: Sequence[int] | np.ndarray | None = None,
     num_workers: int = 0,
+    count_draws: bool = False,
 ) -> DataLoader:
     """Batches of this process for training; ``loader.batch_sampler`` is a :class:`BatchSampler`.
 
@@ -154,6 +160,7 @@ def train_loader(
         group_by_length: batches of like length.
         lengths: tokens of each row; counted when not given.
         num_workers: processes that prepare batches.
+        count_draws: ask the dataset for draws instead of rows, as :class:`BatchSampler` says.
     """
     if lengths is None:
         lengths = lengths_of(dataset) if group_by_length and hasattr(dataset, "with_format") else None
@@ -165,6 +172,7 @@ def train_loader(
         accelerator.num_processes,
         group_by_length,
         accumulation_steps=accumulation_steps,
+        count_draws=count_draws,
     )
     return _loader(dataset, collate, sampler, accelerator, num_workers)
 

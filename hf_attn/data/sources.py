@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..errors import InputError
 from .columns import listing, missing, nearest, refuse
 from .files import READERS, read
+from .image_files import digest, folder_splits, is_image_struct, located, undecoded
 from .splitting import LEAST, cut
 
 if TYPE_CHECKING:
@@ -37,26 +38,30 @@ def load_splits(
     test: float = 0.1,
     label: str | list[str] | None = None,
     kind: str | None = None,
+    image: str | None = None,
 ) -> DatasetDict:
     """Load ``train``, ``validation`` and ``test``; what is missing is cut from train, stratified by ``label``.
 
     Args:
         source: Hub id; csv, tsv, json, jsonl or parquet file; folder of such files named train, validation (valid,
-            val, dev) and test; or a folder written by ``save_to_disk``.
+            val, dev) and test; folder of images, ``train/CLASS/*.png`` or ``CLASS/*.png``, which gives the columns
+            ``image`` and ``label``; or a folder written by ``save_to_disk``.
         subset: configuration of a Hub dataset, or folder in the folder ``source``.
         seed: of the cuts; the same seed gives the same rows.
         validation: share of train's rows that becomes a missing validation split.
         test: the same for test. A test split without any label (null or -1) counts as missing.
         label: column, or columns, of the labels.
         kind: of the labels, as in :func:`labels.encode_labels`; only classes are stratified.
+        image: column of images; in a file it may hold paths, from the folder of the file.
 
     Raises:
         InputError: nothing to read there, a file that cannot be used, no train split, a column that is not there,
-            too few rows.
+            too few rows, paths of images outside the folder of the file.
     """
-    splits = _named(_find(source, subset), source)
+    found = {name: undecoded(split) for name, split in _find(source, subset, image).items()}
+    splits = _named(found, source)
     columns = [label] if isinstance(label, str) else list(label or [])
-    refuse(missing(splits, columns))
+    refuse(missing(splits, [image, *columns]))
     if "test" in splits and columns and _unlabelled(splits["test"], columns):
         log.warning("test has no labels: another is cut from train")
         del splits["test"]
@@ -72,22 +77,25 @@ def load_splits(
 
 
 def fingerprint(splits: DatasetDict) -> str:
-    """sha256 of all rows, as hex digits: equal for equal values, whatever file they came from."""
-    digest = hashlib.sha256()
+    """sha256 of all rows, as hex digits: equal for equal values and bytes of images, wherever they came from."""
+    total = hashlib.sha256()
     for name in sorted(splits):
         rows = splits[name].with_format("arrow")
-        digest.update(f"{name} {len(rows)}\n".encode())
+        images = [field.name for field in rows.features.arrow_schema if is_image_struct(field.type)]
+        total.update(f"{name} {len(rows)}\n".encode())
         for at in range(0, len(rows), 1000):
-            columns = rows[at : at + 1000].to_pydict()
-            digest.update(json.dumps(columns, sort_keys=True, default=lambda value: repr(value)).encode())
-    return digest.hexdigest()
+            table = rows[at : at + 1000]
+            columns = table.drop_columns(images).to_pydict()
+            columns |= {image: [digest(value).hex() for value in table[image].to_pylist()] for image in images}
+            total.update(json.dumps(columns, sort_keys=True, default=lambda value: repr(value)).encode())
+    return total.hexdigest()
 
 
-def _find(source: str, subset: str | None) -> dict[str, Dataset]:
+def _find(source: str, subset: str | None, image: str | None) -> dict[str, Dataset]:
     """The splits of ``source`` under the names they have there."""
     path = Path(source).expanduser()
     if path.is_dir():
-        return _folder(path / subset if subset else path)
+        return _folder(path / subset if subset else path, image)
     if path.suffix.lower() in READERS or path.is_file():
         if subset:
             raise InputError(
@@ -96,13 +104,17 @@ def _find(source: str, subset: str | None) -> dict[str, Dataset]:
         if not path.is_file():
             files = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
             raise InputError(f"no file {path}{nearest(path.name, files)}")
-        return {"train": read(path)}
+        return {"train": _read(path, image)}
     if not HUB_ID.fullmatch(source) or source.startswith("."):
         raise InputError(f"no file or folder {source}, and it is not a Hub dataset id such as 'user/name'")
     return _hub(source, subset)
 
 
-def _folder(path: Path) -> dict[str, Dataset]:
+def _read(file: Path, image: str | None) -> Dataset:
+    return located(undecoded(read(file)), image, file)
+
+
+def _folder(path: Path, image: str | None) -> dict[str, Dataset]:
     from datasets import load_from_disk
 
     if not path.is_dir():
@@ -119,12 +131,14 @@ def _folder(path: Path) -> dict[str, Dataset]:
     if twice:
         raise InputError(f"{path} has more than one file for a split ({'; '.join(twice)}): keep one of each")
     if not found["train"]:
+        if of_images := folder_splits(path, SPLITS):
+            return of_images
         names = listing([file.name for file in files], 8) or "nothing"
         raise InputError(
-            f"{path} has no train file (train.csv, .tsv, .json, .jsonl or .parquet); it holds {names}; "
-            "rename one, or give a file itself"
+            f"{path} has no train file (train.csv, .tsv, .json, .jsonl or .parquet) and no class folders of images; "
+            f"it holds {names}; rename one, or give a file itself"
         )
-    return {split: _joined(many) for split, many in found.items() if many}
+    return {split: _joined(many, image) for split, many in found.items() if many}
 
 
 def _files_of(split: str, files: list[Path]) -> list[Path]:
@@ -139,10 +153,10 @@ def _not_shards(files: list[Path]) -> bool:
     )
 
 
-def _joined(files: list[Path]) -> Dataset:
+def _joined(files: list[Path], image: str | None) -> Dataset:
     from datasets import concatenate_datasets
 
-    parts = [read(file) for file in files]
+    parts = [_read(file, image) for file in files]
     try:
         return parts[0] if len(parts) == 1 else concatenate_datasets(parts)
     except ValueError as error:

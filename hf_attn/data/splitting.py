@@ -82,8 +82,9 @@ def _strata(train: Dataset, label: str | None) -> np.ndarray:
     _, first, counts = np.unique(values, return_index=True, return_counts=True)
     if too_many(label, len(counts), len(values)):
         return np.zeros(len(train), dtype=np.int64)  # encode_labels refuses them
+    names = getattr(train.features[label], "names", None)
     found = without_nan(train[int(row)][label] for row, count in zip(first, counts, strict=True) if count == 1)
-    if single := [value for value in found if value not in (None, "")]:
+    if single := [names[value] if names else value for value in found if value not in (None, "")]:
         raise InputError(
             f"'{label}' has classes with one example, which cannot be in train and in a split cut from it: "
             f"{listing(single)}; add examples, remove them, or give files for validation and test"
