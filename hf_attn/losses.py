@@ -5,9 +5,13 @@ Mean = sum over all batches of the loss ÷ sum over all batches of :func:`item_c
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+
+from .step import Batch, LossFn
 
 IGNORED = -100
 """Label of an item that counts for nothing, as in torch and transformers."""
@@ -28,7 +32,8 @@ def cross_entropy(
 
     Args:
         logits: (…, classes).
-        labels: (…), class numbers; -100 is left out.
+        labels: (…), class numbers; -100 is left out. Or (…, classes), floats: probabilities q (mixup, distillation),
+            for which the loss is Σ_c q_c · that of class c.
         weight: (classes,) weight of each class.
         label_smoothing: ε, from 0 to below 1.
         focal_gamma: γ; 0 is plain cross-entropy.
@@ -36,7 +41,9 @@ def cross_entropy(
     Returns:
         () fp32 (or fp64 for fp64 logits).
     """
-    logits, labels = _exact(logits).flatten(0, -2), labels.flatten()
+    logits = _exact(logits).flatten(0, -2)
+    soft = labels.is_floating_point()
+    labels = labels.to(logits).flatten(0, -2) if soft else labels.flatten()
     weight = None if weight is None else weight.to(logits)
     if not focal_gamma:
         return F.cross_entropy(
@@ -46,6 +53,8 @@ def cross_entropy(
     # 1 - p as -expm1(log p), kept off 0, where the power has an infinite slope for γ < 1.
     hardness = (-torch.expm1(log_p)).clamp(min=torch.finfo(logits.dtype).eps) ** focal_gamma
     loss = -hardness * log_p if weight is None else -hardness * log_p * weight
+    if soft:
+        return (loss * (label_smoothing / loss.shape[-1] + (1 - label_smoothing) * labels)).sum()
     kept = labels != IGNORED
     of_label = loss.gather(-1, labels.where(kept, 0).unsqueeze(-1)).squeeze(-1)
     smoothed = (1 - label_smoothing) * of_label + label_smoothing * loss.mean(-1)
@@ -92,15 +101,27 @@ def mse(predictions: Tensor, labels: Tensor) -> Tensor:
 def item_count(labels: Tensor, weight: Tensor | None = None) -> Tensor:
     """What a summed :func:`cross_entropy` is to be divided by, (): items that are not -100, or their weights' sum.
 
-    For :func:`binary_cross_entropy` and :func:`mse` it is the number of rows: float labels of (items,) or
-    (items, classes) count as their first dimension.
+    Probabilities, float labels (…, classes), weigh what their classes do, Σ_c q_c w_c each; without weights each is one
+    item. For :func:`binary_cross_entropy` and :func:`mse` it is the number of rows: float labels of (items,) or
+    (items, classes) count as their first dimension, and there is no ``weight``.
     """
     if labels.is_floating_point():
-        return torch.tensor(float(len(labels)), device=labels.device)
+        if weight is not None:
+            return (labels.to(weight.dtype) @ weight.to(labels.device)).sum()
+        return torch.tensor(float(labels[..., 0].numel() if labels.ndim > 1 else len(labels)), device=labels.device)
     kept = labels != IGNORED
     if weight is None:
         return kept.sum().float()
     return weight.to(labels.device)[labels.where(kept, 0)].where(kept, 0).sum()
+
+
+def with_augmentation(loss_fn: LossFn, augment: Callable[[Batch], Batch]) -> LossFn:
+    """The loss of batches that ``augment`` has changed; it is called on the device, once for each batch."""
+
+    def loss(model: nn.Module, batch: Batch) -> Tensor:
+        return loss_fn(model, augment(batch))
+
+    return loss
 
 
 def _exact(logits: Tensor) -> Tensor:

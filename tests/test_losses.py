@@ -135,3 +135,55 @@ def test_half_precision_logits_are_summed_in_fp32(logits, labels):
         loss = losses.cross_entropy(half, labels, focal_gamma=gamma)
         assert loss.dtype == torch.float32
         torch.testing.assert_close(loss, losses.cross_entropy(half.float(), labels, focal_gamma=gamma))
+
+
+@pytest.mark.parametrize("weight", [None, WEIGHT])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_class_numbers_written_as_probabilities_change_nothing(logits, weight, smoothing, gamma):
+    labels = torch.arange(ITEMS) % CLASSES
+    one_hot = F.one_hot(labels, CLASSES).double()
+    options = {"weight": weight, "label_smoothing": smoothing, "focal_gamma": gamma}
+    torch.testing.assert_close(
+        losses.cross_entropy(logits, one_hot, **options), losses.cross_entropy(logits, labels, **options)
+    )
+    assert float(losses.item_count(one_hot, weight)) == pytest.approx(float(losses.item_count(labels, weight)))
+
+
+@pytest.mark.parametrize("weight", [None, WEIGHT])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("gamma", [0.0, 2.0])
+def test_cross_entropy_of_probabilities_is_the_sum_written_out(logits, weight, smoothing, gamma):
+    soft = torch.rand(ITEMS, CLASSES, generator=torch.Generator().manual_seed(3), dtype=torch.float64).softmax(-1)
+    weights = torch.ones(CLASSES) if weight is None else weight
+    parts = [
+        float(share) * focal_by_hand(logits[i : i + 1], torch.tensor([c]), weights, 0.0, gamma)
+        for i, row in enumerate(soft * (1 - smoothing) + smoothing / CLASSES)
+        for c, share in enumerate(row)
+    ]
+    found = losses.cross_entropy(logits, soft, weight=weight, label_smoothing=smoothing, focal_gamma=gamma)
+    assert float(found) == pytest.approx(math.fsum(parts), rel=1e-12)
+    if not gamma:
+        expected = F.cross_entropy(logits, soft, weight, reduction="sum", label_smoothing=smoothing)
+        torch.testing.assert_close(found, expected)
+    count = math.fsum(float(share * w) for row in soft for share, w in zip(row, weights, strict=True))
+    assert float(losses.item_count(soft, weight)) == pytest.approx(count)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 2.0])
+def test_gradients_of_cross_entropy_of_probabilities(logits, gamma):
+    soft = torch.rand(ITEMS, CLASSES, generator=torch.Generator().manual_seed(3), dtype=torch.float64).softmax(-1)
+    assert torch.autograd.gradcheck(
+        lambda x: losses.cross_entropy(x, soft, weight=WEIGHT, label_smoothing=0.1, focal_gamma=gamma),
+        logits.requires_grad_(),
+    )
+
+
+@pytest.mark.parametrize("gamma", [0.0, 2.0])
+def test_probabilities_of_each_token_are_items_of_their_own(gamma):
+    random = torch.Generator().manual_seed(4)
+    logits, soft = (torch.randn(2, 3, CLASSES, generator=random) for _ in range(2))
+    soft = soft.softmax(-1)
+    flat = losses.cross_entropy(logits.flatten(0, 1), soft.flatten(0, 1), focal_gamma=gamma)
+    torch.testing.assert_close(losses.cross_entropy(logits, soft, focal_gamma=gamma), flat)
+    assert losses.item_count(soft) == 6
