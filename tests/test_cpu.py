@@ -3,7 +3,7 @@
 import pytest
 import torch
 from torch import nn
-from transformers import BertConfig, BertForSequenceClassification
+from transformers import BertConfig, BertForSequenceClassification, ViTConfig, ViTForImageClassification
 
 from hf_attn import cpu
 from hf_attn.attention.dropout import dropout
@@ -84,6 +84,53 @@ def test_without_dropout_the_step_is_the_same():
         faster(**inputs).loss.backward()
     for (name, a), b in zip(plain.named_parameters(), faster.parameters(), strict=True):
         torch.testing.assert_close(a.grad, b.grad, atol=1e-6, rtol=1e-5, msg=name)
+
+
+def gradients(faster, precision):
+    torch.manual_seed(0)
+    config = ViTConfig(
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=37,
+        image_size=21,
+        patch_size=4,
+        num_labels=3,
+    )
+    model = ViTForImageClassification(config).train()
+    pixels, labels = torch.randn(3, 3, 21, 21), torch.tensor([0, 1, 2])
+    parts = cpu.PARTS if faster else ()
+    autocast = torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16")
+    with cpu.faster_training(model, torch.device("cpu"), parts=parts), autocast:
+        model(pixel_values=pixels, labels=labels).loss.backward()
+    return {name: parameter.grad for name, parameter in model.named_parameters()}
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("no", 5e-6), ("bf16", 5e-2)])
+def test_an_image_step_is_the_same_with_patches_that_do_not_fill_the_image(precision, tolerance):
+    plain, faster = (gradients(faster, precision) for faster in (False, True))
+    scale = max(gradient.abs().max() for gradient in plain.values())
+    for name, expected in plain.items():
+        torch.testing.assert_close(faster[name] / scale, expected / scale, atol=tolerance, rtol=0, msg=name)
+
+
+@pytest.mark.parametrize("kernel", [(2, 2), (4, 3), (16, 16)])
+def test_patches_by_a_matrix_product_are_the_convolution(kernel):
+    torch.manual_seed(0)
+    conv = nn.Conv2d(3, 5, kernel, stride=kernel).double()
+    pixels = torch.randn(2, 3, 35, 33, dtype=torch.float64)
+    expected = conv(pixels)
+    with cpu.cheap_patches(conv):
+        assert type(conv) is cpu.PatchConv2d
+        torch.testing.assert_close(conv(pixels), expected, atol=1e-12, rtol=1e-12)
+    assert type(conv) is nn.Conv2d
+
+
+@pytest.mark.parametrize("options", [dict(padding=1), dict(stride=1), dict(dilation=2), dict(groups=3)])
+def test_other_convolutions_are_left_alone(options):
+    conv = nn.Conv2d(3, 6, 2, **{"stride": 2, **options})
+    with cpu.cheap_patches(conv):
+        assert type(conv) is nn.Conv2d
 
 
 def test_with_dropout_attention_weights_are_dropped_too():
