@@ -72,7 +72,7 @@ def attend(
     if not fitting:
         raise InputError(f"{type(model).__name__} has no attention layer that sees each of the {len(tokens)} tokens")
     pair = None if text_pair is None else [text_pair]
-    said = predict(model, [text], text_pair=pair, tokenizer=tokenizer, top_k=1)[0]
+    said = predict(model, [text], text_pair=pair, processor=tokenizer, top_k=1)[0]
     return AttentionExample(
         tokens=tokens,
         weights=np.stack([layer.float().cpu().numpy() for layer in fitting]),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .card_usage import usage
 from .markdown import escape, fenced
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ SHOWN = ("model", "dataset", "attention", "epochs", "batch_size", "lr", "seed")
 """Arguments that a card always shows; the others where they differ from the default."""
 HIDDEN = ("output_dir", "overwrite", "resume", "trackers", "push_to_hub", "private", "log_every", "num_workers")
 DATA_FILES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".txt")
+NOUNS = {"text-classification": "text", "image-classification": "image"}
 CAPTIONS = {
     "curves.png": "Loss, validation score and learning rate by step",
     "confusion.png": "Confusion matrix of the test split",
@@ -41,6 +43,8 @@ CAPTIONS = {
     "scatter.png": "Predicted against true values on the test split",
     "reliability.png": "How far confidence can be trusted, on the test split",
     "attention.png": "Where the model attends in one test example",
+    "patches.png": "Where the model attends in some test images",
+    "errors.png": "The test images on which the model is most wrong",
 }
 
 
@@ -136,34 +140,9 @@ def summary(record: "RunRecord") -> str:
         "regression": "a number",
     }[record.labels.kind]
     base = escape(short_source(getattr(record.config, "model", "a pretrained model")))
-    line = f"{base}, fine-tuned to give each text {what}, by `hf-attn {record.config.recipe}`."
+    given = NOUNS.get(record.task, "example")
+    line = f"{base}, fine-tuned to give each {given} {what}, by `hf-attn {record.config.recipe}`."
     return line + (f"\n\nLabels: {', '.join(escape(str(name)) for name in names)}." if names else "")
-
-
-def usage(folder: Path, record: "RunRecord") -> str:
-    """Return a snippet that loads the model, and what it needs for that."""
-    attention = getattr(record.config, "attention", None)
-    trust = ", trust_remote_code=True" if attention else ""
-    lines = [
-        f"model_id = {json.dumps(folder.resolve().name)}",
-        'predictions = hf_attn.predict(model_id, ["a text"])',
-        "",
-        "# the same by transformers alone",
-        "from transformers import AutoModelForSequenceClassification, AutoTokenizer",
-        "",
-        "tokenizer = AutoTokenizer.from_pretrained(model_id)",
-        f"model = AutoModelForSequenceClassification.from_pretrained(model_id{trust})",
-        'logits = model(**tokenizer(["a text"], return_tensors="pt")).logits',
-    ]
-    if attention:
-        need = (
-            f"The attention of this model is the variant `{attention}` of `hf_attn`, which transformers does not have. "
-            "So it needs `import hf_attn` before it is loaded, or `trust_remote_code=True`, which runs the Python "
-            "files beside the weights: read them first. Without either, loading fails; it never runs another attention."
-        )
-    else:
-        need = "The model has its architecture's own attention and loads with plain transformers."
-    return need + "\n\n```python\nimport hf_attn\n\n" + "\n".join(lines) + "\n```"
 
 
 def score_table(record: "RunRecord") -> str:
@@ -205,6 +184,8 @@ def circumstances(facts: dict[str, Any]) -> str:
     parts.append(f"{training['seconds']:,.0f} s of training steps")
     if training["tokens_per_second"] is not None:
         parts.append(f"{training['tokens_per_second']:,.0f} tokens a second without padding")
+    elif training["examples_per_second"] is not None:
+        parts.append(f"{training['examples_per_second']:,.0f} examples a second")
     done = "; ".join(parts)
     versions = ", ".join(f"{escape(name)} {escape(number)}" for name, number in facts["versions"].items())
     return f"{done}, on {escape(where)}, precision {hardware['precision']}.\n\nVersions: {versions}."

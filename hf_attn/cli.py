@@ -123,12 +123,13 @@ def list_command(argv: list[str]) -> None:
 
 
 def predict_command(argv: list[str]) -> None:
-    """Classify texts, or the texts of a file, with a run or another model."""
+    """Classify texts or images with a run or another model."""
     parser = Parser(
         prog="hf-attn predict",
         description=predict_command.__doc__,
         epilog="examples:\n  hf-attn predict runs/banking 'my card was swallowed'\n"
-        "  hf-attn predict runs/banking mails.csv --text body --output intents.jsonl",
+        "  hf-attn predict runs/banking mails.csv --text body --output intents.jsonl\n"
+        "  hf-attn predict runs/flowers photo.jpg holiday/ --top_k 3",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     option = parser.add_argument
@@ -137,7 +138,8 @@ def predict_command(argv: list[str]) -> None:
         "texts",
         nargs="+",
         metavar="TEXT|FILE",
-        help="texts, or one file: csv, tsv, json, jsonl, parquet, or txt with a text a line",
+        help="texts, or one file: csv, tsv, json, jsonl, parquet, or txt with a text a line; "
+        "images: files, folders, or one table of them",
     )
     option("--text", metavar="COLUMN", help="column of the texts in FILE (default: text, or the only one)")
     option(
@@ -145,6 +147,7 @@ def predict_command(argv: list[str]) -> None:
         metavar="COLUMN|TEXT",
         help="column of the second texts in FILE; or the second text itself (default: none)",
     )
+    option("--image", metavar="COLUMN", help="column of the images, or of their paths, in FILE (default: image)")
     option(
         "--top_k",
         type=int,
@@ -156,7 +159,7 @@ def predict_command(argv: list[str]) -> None:
         type=int,
         default=32,
         metavar="N",
-        help="texts a forward pass; never changes the results (default: 32)",
+        help="texts or images a forward pass; never changes the results (default: 32)",
     )
     option("--output", metavar="FILE", help="write to this .jsonl or .parquet file (default: print)")
     option("--overwrite", action="store_true", help="replace --output if it exists (default: refuse)")
@@ -168,6 +171,7 @@ def predict_command(argv: list[str]) -> None:
         given.texts,
         text=given.text,
         text_pair=given.text_pair,
+        image=given.image,
         top_k=given.top_k,
         batch_size=given.batch_size,
         output=given.output,

@@ -1,6 +1,7 @@
 """The pictures of a run: learning curves, confusions, reliability, and where the model attends."""
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +24,13 @@ def draw(
     labels: "Labels",
     attention: AttentionExample | None = None,
     metric: str | None = None,
+    more: "Mapping[str, Callable[[], Figure]] | None" = None,
 ) -> list[str]:
     """Draw what the run folder has data for into ``folder/figures`` and return the files' names.
 
     Curves come from ``folder/log.jsonl``. Classification gets a confusion matrix (for several labels an example:
-    precision and recall of each label) and a reliability diagram, regression a scatter plot.
+    precision and recall of each label) and a reliability diagram, regression a scatter plot. ``more`` names further
+    pictures and what draws them.
     """
     from .evaluation import probabilities as probabilities_of
 
@@ -48,6 +51,7 @@ def draw(
             pictures["reliability.png"] = reliability(truth, probabilities)
     if attention is not None:
         pictures["attention.png"] = attention_heat(attention)
+    pictures |= {name: picture() for name, picture in (more or {}).items()}
     (folder / "figures").mkdir(exist_ok=True)
     for name, figure in pictures.items():
         save(figure, folder / "figures" / name)

@@ -44,8 +44,10 @@ class History:
     """Parts that each batch is split in, after it ran out of memory."""
     seconds: float = 0.0
     """In training steps alone, on the clock."""
+    examples: int = 0
+    """Trained on, over all processes."""
     tokens: int = 0
-    """Trained on, without padding, over all processes."""
+    """The same, in tokens without padding; 0 where there are none."""
     processes: int = 1
     log: list[dict[str, Any]] = field(default_factory=list)
     """The lines of log.jsonl."""
@@ -120,9 +122,7 @@ class Log:
         self.file = None
         if not accelerator.is_main_process:
             return
-        history.log = [
-            record for record in _read(path) if record["step"] <= history.step and REPORT not in record
-        ]
+        history.log = [record for record in _read(path) if record["step"] <= history.step and REPORT not in record]
         path.write_text("".join(json.dumps(record) + "\n" for record in history.log))
         self.file = path.open("a", buffering=1)
 

@@ -24,7 +24,7 @@ class Meter:
 
     Args:
         accelerator: of the run.
-        history: gets the seconds and tokens.
+        history: gets the seconds, examples and tokens.
     """
 
     def __init__(self, accelerator: Accelerator, history: History) -> None:
@@ -38,7 +38,7 @@ class Meter:
         self.items: list[Tensor] = []
         self.norms: list[Tensor] = []
         self.ids: list[list[Tensor | None]] = []
-        self.tokens = 0
+        self.examples = self.tokens = 0
         self.since = time.perf_counter()
 
     def add(self, group: list[Batch], losses: Tensor, items: Tensor, norm: Tensor | None) -> None:
@@ -52,6 +52,7 @@ class Meter:
         # A gradient scaler meets infinite norms and steps over them: no fault.
         self.norms.append(torch.zeros_like(items) if norm is None or self.accelerator.scaler else norm)
         self.ids.append([batch.get("ids") for batch in group])
+        self.examples += sum(len(next(iter(batch.values()))) for batch in group)
         self.tokens += sum(int(batch["attention_mask"].sum()) for batch in group if "attention_mask" in batch)
         if self.watch_each:
             self._watch()
@@ -66,12 +67,16 @@ class Meter:
         if not self.watch_each:
             self._watch()
         summed = torch.stack([losses.sum() for losses in self.losses]).sum()
-        sums = self.accelerator.reduce(torch.stack([summed.float(), torch.tensor(self.tokens).to(summed)]), "sum")
-        loss, tokens = sums.tolist()
+        counted = torch.tensor([self.examples, self.tokens]).to(summed)
+        sums = self.accelerator.reduce(torch.cat([summed.float()[None], counted]), "sum")
+        loss, examples, tokens = sums.tolist()
         record = {"loss": loss / float(torch.stack(self.items).sum())}
         record["grad_norm"] = float(torch.stack(self.norms).mean())
-        record["tokens_per_second"] = tokens / seconds
+        record["examples_per_second"] = examples / seconds
+        if tokens:
+            record["tokens_per_second"] = tokens / seconds
         self.history.seconds += seconds
+        self.history.examples += round(examples)
         self.history.tokens += round(tokens)
         self.clear()
         return record

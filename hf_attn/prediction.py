@@ -1,4 +1,4 @@
-"""Predictions of a trained model for texts: in Python, and as rows for ``hf-attn predict``."""
+"""Predictions of a trained model for texts or images: in Python, and as rows for ``hf-attn predict``."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +9,7 @@ import numpy as np
 from .errors import InputError
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 KINDS = {
@@ -17,48 +18,62 @@ KINDS = {
     "multi_label_classification": "multi",
     "regression": "regression",
 }
+ARCHITECTURES = {
+    "text-classification": "ForSequenceClassification",
+    "image-classification": "ForImageClassification",
+}
 
 
 def predict(
     run: "str | Path | PreTrainedModel",
-    texts: Sequence[str],
+    inputs: "Sequence[str] | Sequence[str | Path | Image | np.ndarray]",
     *,
     text_pair: Sequence[str] | None = None,
     top_k: int | None = None,
     batch_size: int = 32,
-    tokenizer: "PreTrainedTokenizerBase | None" = None,
+    processor: Any = None,
 ) -> list[dict[str, Any]]:
-    """Classify texts, or give each a number where the model is a regression.
+    """Classify texts or images, or give each a number where the model is a regression.
 
     Args:
         run: A run folder, any model folder or Hub id, or a model in hand.
-        texts: The texts; longer ones are cut to what the model takes.
+        inputs: For a model of texts: the texts; longer ones are cut to what the model takes. For one of images: files,
+            pillow images, or (height, width, 3) uint8 arrays.
         text_pair: A second text for each, for a model trained on pairs.
         top_k: Keep so many of the probabilities; all of them by default.
-        batch_size: Texts a forward pass; it never changes the results.
-        tokenizer: The model's tokenizer; by default the one saved beside the model.
+        batch_size: Inputs a forward pass; it never changes the results.
+        processor: The model's tokenizer or image processor; by default the one saved beside the model.
 
     Returns:
-        One dict a text, in the texts' order: ``label``, ``score`` (its probability) and ``probabilities`` (by label,
+        One dict an input, in their order: ``label``, ``score`` (its probability) and ``probabilities`` (by label,
         greatest first). Where an example may have several labels, ``label`` and ``score`` are lists of all with a
         probability of at least 0.5. For a regression: ``value``.
 
     Raises:
-        InputError: No such model, texts that are no strings, pairs that do not fit.
+        InputError: No such model, inputs that it does not take or that cannot be read, pairs that do not fit.
     """
     from .data.labels import Labels
     from .evaluation import Predictions, probabilities
-    from .models import load_tokenizer
 
-    check_texts(texts, text_pair, top_k, batch_size)
+    check_options(top_k, batch_size)
     if isinstance(run, str | Path):
-        model, saved_tokenizer = load(run)
+        model, saved_processor = load(run)
     else:
-        model, saved_tokenizer = run, None
-    if not texts:
-        return []
-    tokenizer = tokenizer or saved_tokenizer or load_tokenizer(str(model.name_or_path))
-    values = logits(model, tokenizer, list(texts), list(text_pair) if text_pair is not None else None, batch_size)
+        model, saved_processor = run, None
+    if takes_images(model):
+        from .image_prediction import image_logits
+
+        if text_pair is not None:
+            raise InputError("text_pair given, but this model classifies images")
+        processor = processor or saved_processor or load_processor(model)
+        values = image_logits(model, processor, inputs, batch_size)
+    else:
+        check_texts(inputs, text_pair)  # type: ignore[arg-type]
+        if not inputs:
+            return []
+        processor = processor or saved_processor or load_processor(model)
+        pairs = list(text_pair) if text_pair is not None else None
+        values = logits(model, processor, list(inputs), pairs, batch_size)  # type: ignore[arg-type]
     kind = "regression" if values.shape[1] == 1 else KINDS[model.config.problem_type]
     if kind == "regression":
         return [{"value": float(row[0]) if len(row) == 1 else row.tolist()} for row in values]
@@ -68,8 +83,31 @@ def predict(
     return [label_of(row, labels.names, kind, top_k) for row in shares]
 
 
-def check_texts(texts: Sequence[str], text_pair: Sequence[str] | None, top_k: int | None, batch_size: int) -> None:
-    """Raise InputError with all that is wrong with the arguments of :func:`predict`."""
+def takes_images(model: "PreTrainedModel") -> bool:
+    """Return whether a model's input is an image."""
+    return model.main_input_name == "pixel_values"
+
+
+def load_processor(model: "PreTrainedModel") -> Any:
+    """Return the tokenizer or image processor that a model in hand was loaded with."""
+    from .models import load_image_processor, load_tokenizer
+
+    return (load_image_processor if takes_images(model) else load_tokenizer)(str(model.name_or_path))
+
+
+def check_options(top_k: int | None, batch_size: int) -> None:
+    """Raise InputError with all that is wrong with the options of :func:`predict`."""
+    wrong = []
+    if top_k is not None and top_k < 1:
+        wrong.append(f"top_k is {top_k}, expected at least 1")
+    if batch_size < 1:
+        wrong.append(f"batch_size is {batch_size}, expected at least 1")
+    if wrong:
+        raise InputError("; ".join(wrong))
+
+
+def check_texts(texts: Sequence[str], text_pair: Sequence[str] | None) -> None:
+    """Raise InputError with all that is wrong with the texts for :func:`predict`."""
     wrong = []
     for name, given in (("texts", texts), ("text_pair", text_pair)):
         if isinstance(given, str):
@@ -81,16 +119,12 @@ def check_texts(texts: Sequence[str], text_pair: Sequence[str] | None, top_k: in
                 wrong.append(f"{name} must be strings, but {len(bad)} are not, the first at {bad[0]} ({kind})")
     if not wrong and text_pair is not None and len(text_pair) != len(texts):
         wrong.append(f"{len(texts)} texts but {len(text_pair)} in text_pair: expected one for each")
-    if top_k is not None and top_k < 1:
-        wrong.append(f"top_k is {top_k}, expected at least 1")
-    if batch_size < 1:
-        wrong.append(f"batch_size is {batch_size}, expected at least 1")
     if wrong:
         raise InputError("; ".join(wrong))
 
 
-def load(source: str | Path) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
-    """Return classifier (in evaluation mode, on the GPU if there is one) and tokenizer of a folder or Hub id.
+def load(source: str | Path) -> "tuple[PreTrainedModel, Any]":
+    """Return classifier (in evaluation mode, on the GPU if there is one) and processor of a folder or Hub id.
 
     Raises:
         InputError: There is none, it cannot be loaded, or its classification head was never trained.
@@ -103,16 +137,20 @@ def load(source: str | Path) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]
 
     register_model_types()
     source = Path(source).expanduser() if Path(source).expanduser().exists() else source
-    check_model_folder(source, tokenizer=True)
-    model = models.load(source)
-    known = model.config.architectures or ["no architecture named"]
-    if not any("ForSequenceClassification" in name for name in known):
+    check_model_folder(source)
+    known = models.load_config(str(source)).architectures or ["no architecture named"]
+    task = next((task for task, name in ARCHITECTURES.items() if any(name in one for one in known)), None)
+    if task is None:
         raise InputError(
             f"{str(source)!r} has no trained classification head ({', '.join(known)}): fine-tune it first, such as by "
-            "`hf-attn text_classification`"
+            "`hf-attn text_classification` or `hf-attn image_classification`"
         )
+    if task == "text-classification":
+        check_model_folder(source, tokenizer=True)
+    model = models.load(source, task=task)
     model.eval().to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    return model, models.load_tokenizer(source)
+    loader = models.load_image_processor if task == "image-classification" else models.load_tokenizer
+    return model, loader(source)
 
 
 def logits(

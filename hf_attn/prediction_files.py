@@ -1,4 +1,4 @@
-"""Texts read from files and predictions written to them, for ``hf-attn predict``."""
+"""Texts and images read from files and predictions written to them, for ``hf-attn predict``."""
 
 import json
 import os
@@ -19,20 +19,22 @@ def predict_to(
     *,
     text: str | None = None,
     text_pair: str | None = None,
+    image: str | None = None,
     top_k: int | None = None,
     batch_size: int = 32,
     output: str | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Classify texts, or the texts of a file, and print the labels or write them to ``output``.
+    """Classify texts or images, given or in a file, and print the labels or write them to ``output``.
 
     Args:
         run: A run folder, other model folder or Hub id.
-        given: Texts, or one file of them.
+        given: Texts, or one file of them; image files, folders of them, or one table of images or their paths.
         text: Column of the texts in the file.
         text_pair: Column of the second texts in the file; where texts are given, the second text itself.
+        image: Column of the images, or of their paths, in the file.
         top_k: Keep the most probable labels; by default 1 when printed, all when written.
-        batch_size: Texts a forward pass.
+        batch_size: Texts or images a forward pass.
         output: A ``.jsonl`` or ``.parquet`` file; None prints.
         overwrite: Replace ``output`` if it exists.
 
@@ -41,23 +43,49 @@ def predict_to(
     """
     from transformers.utils.logging import disable_progress_bar
 
-    from .prediction import check_texts, predict
+    from .prediction import check_options, check_texts, predict
 
-    texts, pairs = read_texts(given, text, text_pair)
-    check_texts(texts, pairs, top_k, batch_size)
+    check_options(top_k, batch_size)
     if output is not None:
         check_output(Path(output), overwrite)
     disable_progress_bar()
-    found = predict(run, texts, text_pair=pairs, top_k=top_k or (None if output else 1), batch_size=batch_size)
-    rows = [{"text": first} for first in texts]
-    for row, second in zip(rows, pairs or [], strict=False):
-        row["text_pair"] = second
+    rows: list[Row]
+    inputs: Sequence[Any]
+    pairs = None
+    if run_takes_images(run):
+        if text or text_pair:
+            raise InputError("--text and --text_pair are for texts, and this model classifies images")
+        from .image_prediction import read_images
+
+        names, inputs = read_images(given, image)
+        rows = [{"image": name} for name in names]
+    else:
+        if image:
+            raise InputError("--image is for images, and this model classifies texts")
+        inputs, pairs = read_texts(given, text, text_pair)
+        check_texts(inputs, pairs)
+        rows = [{"text": first} for first in inputs]
+        for row, second in zip(rows, pairs or [], strict=False):
+            row["text_pair"] = second
+    found = predict(run, inputs, text_pair=pairs, top_k=top_k or (None if output else 1), batch_size=batch_size)
     rows = [row | prediction for row, prediction in zip(rows, found, strict=True)]
     if output is None:
         print("\n".join(readable(row) for row in rows))
     else:
         write_rows(Path(output), rows)
         print(f"{len(rows):,} predictions in {output}")
+
+
+def run_takes_images(run: str) -> bool:
+    """Return whether the model of a run classifies images, by its configuration; what cannot be loaded does not."""
+    from .models import load_config
+    from .registration import register_model_types
+
+    register_model_types()
+    try:
+        return any("ForImageClassification" in name for name in load_config(run).architectures or [])
+    except InputError:
+        return False
 
 
 def read_texts(given: Sequence[str], text: str | None, text_pair: str | None) -> tuple[list[str], list[str] | None]:
@@ -153,7 +181,7 @@ def readable(row: Row) -> str:
     """Return one prediction as lines to read: probability, label, and the text once."""
     from .terminal import printable
 
-    text = printable(" / ".join(row[name] for name in ("text", "text_pair") if name in row))
+    text = printable(" / ".join(row[name] for name in ("text", "text_pair", "image") if name in row))
     if "value" in row:
         return f"{row['value']!s:>8.8}  {text}"
     lines = [f"{probability:.4f}  {printable(label)}" for label, probability in row["probabilities"].items()]

@@ -11,8 +11,8 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,8 @@ from .output import LOG
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from matplotlib.figure import Figure
+    from transformers import PreTrainedModel
 
     from .config import TrainConfig
     from .data.labels import Labels
@@ -56,6 +57,8 @@ class RunRecord:
     """sha256 of the data, of ``data.sources.fingerprint``."""
     attention: AttentionExample | None = None
     """One test example and where the model attends in it, of ``attended.attend``."""
+    pictures: "Mapping[str, Callable[[], Figure]]" = field(default_factory=dict)
+    """More figures of the recipe's own: file name in ``figures/`` and what draws it."""
     task: str = "text-classification"
     """Pipeline name of the Hub."""
     language: str | None = None
@@ -77,16 +80,15 @@ class RunRecord:
         return {split: scores for split, scores in found.items() if scores}
 
 
-def finish(
-    model: "PreTrainedModel", processor: "PreTrainedTokenizerBase", record: RunRecord, accelerator: "Accelerator"
-) -> Path:
+def finish(model: "PreTrainedModel", processor: Any, record: RunRecord, accelerator: "Accelerator") -> Path:
     """Save the model and describe the run in ``record.config.output_dir``.
 
     All processes call it; the main process writes. The folder exists already, with ``config.yaml`` and ``log.jsonl``.
 
     Args:
         model: The trained model with the weights to keep, wrapped by accelerate or not; LoRA adapters are merged.
-        processor: The tokenizer; its ``model_max_length``, to which prediction truncates, becomes that of training.
+        processor: The tokenizer or image processor. A tokenizer's ``model_max_length``, to which prediction truncates,
+            becomes that of training.
         record: What the recipe knows of its run.
         accelerator: The one the run was started with.
 
@@ -100,9 +102,9 @@ def finish(
     if accelerator.is_main_process:
         with quietly():
             merge_lora(accelerator.unwrap_model(model, keep_torch_compile=False)).save_pretrained(folder)
-        processor.model_max_length = min(
-            processor.model_max_length, getattr(record.config, "max_length", None) or 10**30
-        )
+        if hasattr(processor, "model_max_length"):
+            longest = getattr(record.config, "max_length", None) or 10**30
+            processor.model_max_length = min(processor.model_max_length, longest)
         processor.save_pretrained(folder)
         describe(folder, record, processes=accelerator.num_processes, precision=accelerator.mixed_precision)
     accelerator.wait_for_everyone()
@@ -110,14 +112,14 @@ def finish(
 
 
 def describe(folder: Path, record: RunRecord, *, processes: int = 1, precision: str = "no") -> None:
-    """Write ``run.json``, the log's last line, ``predictions.parquet``, the figures and the card beside a saved model."""
+    """Write what describes a saved model: ``run.json``, the log's last line, predictions, figures and the card."""
     facts = run_facts(record, processes=processes, precision=precision)
     (folder / "run.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False, default=str) + "\n", "utf-8")
     write_predictions(folder / "predictions.parquet", record.predictions, record.labels)
     with (folder / LOG).open("a", encoding="utf-8") as log:
         scores = {f"test/{name}": value for name, value in record.scores.items()}
         log.write(json.dumps({"step": record.history.step, **scores, REPORT: record.report}) + "\n")
-    drawn = figures.draw(folder, record.predictions, record.labels, record.attention, record.metric)
+    drawn = figures.draw(folder, record.predictions, record.labels, record.attention, record.metric, record.pictures)
     card.write(folder, record, facts, drawn)
 
 
@@ -136,8 +138,10 @@ def run_facts(record: RunRecord, *, processes: int = 1, precision: str = "no") -
             "best_step": history.best_step,
             "stopped_early": history.stopped_early,
             "seconds": history.seconds,
+            "examples": history.examples,
+            "examples_per_second": history.examples / history.seconds if history.seconds else None,
             "tokens": history.tokens,
-            "tokens_per_second": history.tokens / history.seconds if history.seconds else None,
+            "tokens_per_second": history.tokens / history.seconds if history.seconds and history.tokens else None,
             "peak_memory_bytes": machine.peak_memory(),
         },
         "metric": record.metric,

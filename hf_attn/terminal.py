@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 BARS = " ▁▂▃▄▅▆▇█"
 SHADES = (None, 230, 223, 216, 209, 202)
 """Background colours of the 256-colour palette, from no attention to the most."""
-MATRIX_CLASSES = 8
+MATRIX_CLASSES = 10
 
 
 def confusion_table(truth: ArrayLike, predicted: ArrayLike, names: Sequence[str], pairs: int = 10) -> str:
-    """Return the confusions as text: the matrix up to 8 classes, else the most frequent mistakes.
+    """Return the confusions as text: the matrix up to 10 classes, else the most frequent mistakes.
 
     Args:
         truth: (examples,) true classes.

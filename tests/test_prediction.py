@@ -103,7 +103,7 @@ def test_a_variant_is_loaded_as_the_variant(tmp_path):
     run = save_tiny_bert(tmp_path / "cosine", attention="cosine")
     model, tokenizer = hf_attn.load(run), AutoTokenizer.from_pretrained(run)
     assert model.config.model_type == "hf_attn_bert"
-    assert predict(model, TEXTS, tokenizer=tokenizer) == predict(run, TEXTS)
+    assert predict(model, TEXTS, processor=tokenizer) == predict(run, TEXTS)
 
 
 def test_a_model_in_hand_keeps_its_mode_and_finds_its_tokenizer(run):
@@ -119,10 +119,10 @@ def test_nothing_in_nothing_out(run):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (dict(texts="my card"), r"texts is one string, expected a list"),
-        (dict(texts=["a", None, 3]), r"texts must be strings, but 2 are not, the first at 1 \(NoneType\)"),
-        (dict(texts=["a", "b"], text_pair=["c"]), r"2 texts but 1 in text_pair"),
-        (dict(texts=["a"], top_k=0, batch_size=0), r"top_k is 0.*; batch_size is 0"),
+        (dict(inputs="my card"), r"texts is one string, expected a list"),
+        (dict(inputs=["a", None, 3]), r"texts must be strings, but 2 are not, the first at 1 \(NoneType\)"),
+        (dict(inputs=["a", "b"], text_pair=["c"]), r"2 texts but 1 in text_pair"),
+        (dict(inputs=["a"], top_k=0, batch_size=0), r"top_k is 0.*; batch_size is 0"),
     ],
 )
 def test_bad_arguments_are_named(run, arguments, message):

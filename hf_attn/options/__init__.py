@@ -7,5 +7,14 @@ from .data import TextOptions
 from .hub import HubOptions
 from .loss import LossOptions
 from .model import ModelOptions
+from .vision import AugmentOptions, ImageModelOptions, ImageOptions
 
-__all__ = ["HubOptions", "LossOptions", "ModelOptions", "TextOptions"]
+__all__ = [
+    "AugmentOptions",
+    "HubOptions",
+    "ImageModelOptions",
+    "ImageOptions",
+    "LossOptions",
+    "ModelOptions",
+    "TextOptions",
+]

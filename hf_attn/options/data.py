@@ -30,8 +30,8 @@ class DataOptions:
     test_share: float = 0.1
     """Share of train that becomes the test split where there is none."""
 
-    def load_splits(self, seed: int) -> DatasetDict:
-        """Load the splits, and cut from train those that are missing.
+    def load_splits(self, seed: int, image: str | None = None) -> DatasetDict:
+        """Load the splits, and cut from train those that are missing; ``image`` is a column of images.
 
         Raises:
             InputError: whatever cannot be used.
@@ -46,6 +46,7 @@ class DataOptions:
             test=self.test_share,
             label=self.label,
             kind=self.problem,
+            image=image,
         )
 
     def encode_labels(self, splits: DatasetDict, seed: int, limit: int | None) -> tuple[DatasetDict, Labels]:

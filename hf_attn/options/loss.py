@@ -12,11 +12,10 @@ from torch import Tensor, nn
 
 from .. import losses
 from ..errors import InputError
+from ..step import Batch
 
 if TYPE_CHECKING:
     from ..data import Labels
-
-Batch = dict[str, Tensor]
 
 
 @dataclass(kw_only=True)

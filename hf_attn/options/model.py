@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ from torch import nn
 from ..errors import InputError
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from ..data import Labels
 
 
@@ -58,8 +61,16 @@ class ModelOptions:
                 raise InputError(f"--attention: {error}") from None
         check_model_folder(self.model)
 
-    def load_model(self, task: str, labels: Labels) -> nn.Module:
+    def load_model(
+        self, task: str, labels: Labels, adapt: Callable[[PreTrainedModel], object] | None = None, **kwargs: Any
+    ) -> nn.Module:
         """Load the model for ``task``, and leave trainable what these options say.
+
+        Args:
+            task: as in ``models.load``.
+            labels: what is predicted.
+            adapt: changes the loaded model before anything is frozen or gets adapters.
+            **kwargs: more arguments of ``models.load``.
 
         Raises:
             InputError: whatever ``models.load`` refuses, or a part to freeze that is not there.
@@ -73,7 +84,10 @@ class ModelOptions:
             attention=self.attention,
             attention_kwargs=self.attention_kwargs,
             include=self.attention_include,
+            **kwargs,
         )
+        if adapt:
+            adapt(model)
         if self.linear_probe or self.freeze:
             models.freeze(model, self.freeze or "encoder")
         if self.lora is None:

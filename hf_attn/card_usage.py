@@ -1,0 +1,48 @@
+"""The card's snippet: how a model is loaded and used, by task."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .run import RunRecord
+
+USAGE = {
+    "text-classification": """\
+predictions = hf_attn.predict(model_id, ["a text"])
+
+# the same by transformers alone
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained(model_id)
+model = AutoModelForSequenceClassification.from_pretrained(model_id{trust})
+logits = model(**tokenizer(["a text"], return_tensors="pt")).logits""",
+    "image-classification": """\
+predictions = hf_attn.predict(model_id, ["photo.jpg"])
+
+# the same by transformers alone
+from PIL import Image
+from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+processor = AutoImageProcessor.from_pretrained(model_id)
+model = AutoModelForImageClassification.from_pretrained(model_id{trust})
+logits = model(**processor(Image.open("photo.jpg").convert("RGB"), return_tensors="pt")).logits""",
+}
+"""How a model of each task is used, after ``model_id`` is set."""
+
+
+def usage(folder: Path, record: "RunRecord") -> str:
+    """Return a snippet that loads the model, and what it needs for that."""
+    attention = getattr(record.config, "attention", None)
+    own = attention or getattr(record.config, "head", None)
+    code = USAGE[record.task].format(trust=", trust_remote_code=True" if own else "")
+    if own:
+        what = f"The attention of this model is the variant `{attention}`" if attention else "This model's head is one"
+        need = (
+            f"{what} of `hf_attn`, which transformers does not have. "
+            "So it needs `import hf_attn` before it is loaded, or `trust_remote_code=True`, which runs the Python "
+            "files beside the weights: read them first. Without either, loading fails; it never runs another attention."
+        )
+    else:
+        need = "The model has its architecture's own attention and loads with plain transformers."
+    return f"{need}\n\n```python\nimport hf_attn\n\nmodel_id = {json.dumps(folder.resolve().name)}\n{code}\n```"

@@ -1,0 +1,68 @@
+"""Pictures of images: the worst errors on one sheet, and where a model attends."""
+
+from collections.abc import Sequence
+from math import ceil
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .patches import AttendedImage
+from .plotting import ORANGE, canvas, shorten, styled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@styled
+def contact_sheet(
+    images: Sequence[np.ndarray], titles: Sequence[str], heading: str, columns: int = 6, wrong: Sequence[bool] = ()
+) -> "Figure":
+    """Draw images in a grid, a title above each.
+
+    Args:
+        images: (height, width, 3) uint8 each.
+        titles: One for each; lines are cut to 24 letters.
+        heading: Above all of them.
+        columns: Images in a row.
+        wrong: Which titles are those of errors, and orange.
+    """
+    columns = max(1, min(columns, len(images)))
+    rows = max(1, ceil(len(images) / columns))
+    figure, axes = canvas(1.75 * columns, 0.5 + 2.15 * rows, nrows=rows, ncols=columns, squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for index, (axis, image, title) in enumerate(zip(axes.flat, images, titles, strict=False)):
+        axis.imshow(image, interpolation="nearest")
+        text = "\n".join(shorten(line, 24) for line in title.splitlines())
+        ink = {"color": ORANGE} if index < len(wrong) and wrong[index] else {}
+        axis.set_title(text, fontsize=7.5, fontweight="normal", loc="left", pad=4, **ink)
+    figure.suptitle(heading, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return figure
+
+
+@styled
+def attention_over_patches(examples: Sequence[AttendedImage]) -> "Figure":
+    """Draw a row for each image: the image, then each of its maps laid over it.
+
+    Each map's colours go from none at its least weight to the strongest at its greatest.
+    """
+    titles = list(examples[0].maps)
+    figure, axes = canvas(
+        2.3 * (1 + len(titles)), 2.45 * len(examples), nrows=len(examples), ncols=1 + len(titles), squeeze=False
+    )
+    for row, example in zip(axes, examples, strict=True):
+        height, width = example.pixels.shape[:2]
+        said = [("predicted", example.prediction), ("true", example.label)]
+        for axis in row:
+            axis.imshow(example.pixels, extent=(0, width, height, 0))
+            axis.set_axis_off()
+        text = "\n".join(f"{what}: {shorten(name, 26)}" for what, name in said if name)
+        row[0].set_title(text, fontsize=8, fontweight="normal", pad=4)
+        for axis, title in zip(row[1:], titles, strict=True):
+            weights = example.maps[title]
+            axis.imshow(np.full((1, 1, 3), 255, np.uint8), extent=(0, width, height, 0), alpha=0.35)
+            span = np.ptp(weights) or 1.0
+            strength = (weights - weights.min()) / span
+            axis.imshow(weights, cmap="inferno", alpha=0.15 + 0.6 * strength, extent=(0, width, height, 0))
+            axis.set_title(title if example is examples[0] else "", fontsize=8, fontweight="normal", pad=4)
+    return figure

@@ -1,0 +1,119 @@
+"""Predictions for images: what is given, made what the model takes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import InputError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from transformers import PreTrainedModel
+
+
+def image_logits(model: "PreTrainedModel", processor: Any, images: Sequence[Any], batch_size: int) -> np.ndarray:
+    """Return (images, outputs) float32 logits; the model's mode is left as it was.
+
+    Raises:
+        InputError: images that cannot be read, or are none.
+    """
+    import torch
+
+    from .data.processing import Processing
+
+    if isinstance(images, str | bytes | Path):
+        raise InputError(f"images is one {type(images).__name__}, expected a list: [{str(images)[:40]!r}]")
+    opened = open_images(images)
+    processing = Processing(processor)
+    found = np.zeros((len(opened), model.config.num_labels or 1), np.float32)
+    training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            for start in range(0, len(opened), batch_size):
+                pixels = np.stack(processing.pixels(opened[start : start + batch_size]))
+                values = processing.normalize(torch.from_numpy(pixels).to(model.device))
+                found[start : start + len(pixels)] = model(pixel_values=values).logits.float().cpu().numpy()
+    finally:
+        model.train(training)
+    return found
+
+
+def open_images(images: Sequence[Any]) -> "list[Image]":
+    """Return RGB images of files, bytes, pillow images or arrays (height, width[, 3]) of bytes.
+
+    Raises:
+        InputError: all that cannot be read, by place in the list.
+    """
+    from PIL import Image
+
+    from .data.decoding import decode, upright
+
+    opened, wrong = [], []
+    for index, image in enumerate(images):
+        try:
+            if isinstance(image, str | Path | bytes):
+                opened.append(decode(image))
+            elif isinstance(image, np.ndarray) and image.dtype == np.uint8:
+                opened.append(Image.fromarray(image).convert("RGB"))
+            elif isinstance(image, Image.Image):
+                opened.append(upright(image))
+            else:
+                wrong.append(f"image {index} is {type(image).__name__}: expected a file, a pillow image or uint8 array")
+        except InputError as error:
+            wrong.append(f"image {index if isinstance(image, bytes) else image}: {error}")
+        except (TypeError, ValueError) as error:
+            wrong.append(f"image {index} of shape {getattr(image, 'shape', None)} is no image: {error}")
+    if wrong:
+        raise InputError("; ".join(wrong[:5]) + (f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""))
+    return opened
+
+
+def read_images(given: Sequence[str], column: str | None = None) -> tuple[list[str], list[Any]]:
+    """Return names and sources of images: files, those of a folder, or those of a table's column.
+
+    Args:
+        given: image files and folders of them, or one csv, tsv, json, jsonl or parquet file.
+        column: of the images, or of their paths, in that file; ``image``, or the only one of images, by default.
+
+    Raises:
+        InputError: nothing there, or a column that holds no images.
+    """
+    from .data.decoding import EXTENSIONS
+    from .data.files import READERS
+
+    path = Path(given[0])
+    if len(given) == 1 and path.suffix.lower() in READERS:
+        return _from_table(path, column or "image")
+    if column is not None:
+        raise InputError(f"--image names a column, but there is no file ({', '.join(READERS)}) to read it from")
+    files: list[Path] = []
+    for name in given:
+        found = Path(name)
+        if found.is_dir():
+            inside = sorted(file for file in found.rglob("*") if file.suffix.lower() in EXTENSIONS)
+            if not inside:
+                raise InputError(f"{name} holds no image ({', '.join(sorted(EXTENSIONS))})")
+            files += inside
+        else:
+            files.append(found)
+    return [str(file) for file in files], list(files)
+
+
+def _from_table(path: Path, column: str) -> tuple[list[str], list[Any]]:
+    from datasets import DatasetDict
+
+    from .data.files import read
+    from .data.image_files import located, source_of
+    from .data.images import check_images, image_column
+
+    if not path.exists():
+        raise InputError(f"no such file: {path}")
+    table = located(read(path), column, path)
+    check_images(DatasetDict({str(path): table}), column)
+    values = [value for batch in image_column(table, column) for value in batch]
+    sources = [source_of(value) for value in values]
+    names = [str(v["path"]) if isinstance(v, dict) and v.get("path") else str(row) for row, v in enumerate(values)]
+    return names, [source if isinstance(source, bytes) else Path(source) for source in sources]

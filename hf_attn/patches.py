@@ -1,0 +1,97 @@
+"""Images, what a model says of them, and where it attends in them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isqrt
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+@dataclass(frozen=True)
+class AttendedImage:
+    """One image and maps of where the model attends in it.
+
+    Attributes:
+        pixels: (height, width, 3) uint8, as the model sees it.
+        maps: weights over the grid of patches, (rows, columns), by what they are.
+        prediction: What the model says of the image.
+        label: What it is, where that is known.
+    """
+
+    pixels: np.ndarray
+    maps: dict[str, np.ndarray]
+    prediction: str = ""
+    label: str | None = None
+
+
+def attend(
+    model: "PreTrainedModel",
+    pixels: Tensor,
+    pixel_values: Tensor,
+    predictions: Sequence[str],
+    labels: Sequence[str | None],
+) -> list[AttendedImage]:
+    """Run some images through a model and return where it attends in them; an empty list if that cannot be seen.
+
+    A ViT is read at its class token, or as the mean over patches where it has none: in the last layer, heads averaged,
+    and rolled out over all layers. A head that pools a feature map shows its own weights.
+
+    Args:
+        model: a trained model.
+        pixels: (images, 3, height, width) uint8.
+        pixel_values: the same as the model takes them.
+        predictions: what the model says of each.
+        labels: what each is, or None.
+    """
+    found = maps_of(model, pixel_values.to(model.device))
+    if not found:
+        return []
+    shown = pixels.permute(0, 2, 3, 1).cpu().numpy()
+    return [
+        AttendedImage(shown[i], {title: grids[i] for title, grids in found.items()}, predictions[i], labels[i])
+        for i in range(len(shown))
+    ]
+
+
+def maps_of(model: "PreTrainedModel", pixel_values: Tensor) -> dict[str, np.ndarray]:
+    """Return (images, rows, columns) weights by title."""
+    from .attention import attention_map, attention_rollout, supported
+
+    own: Any = getattr(model, "attention_over_positions", None)
+    if own is not None:
+        training = model.training
+        model.eval()
+        with torch.no_grad():
+            weights = own(pixel_values)
+        model.train(training)
+        return {} if weights is None else {"head, mean of queries": weights.float().mean(1).cpu().numpy()}
+    if not supported(type(model)):
+        return {}
+    inputs = {"pixel_values": pixel_values}
+    try:
+        last = attention_map(model, inputs, layers=[-1])[0].mean(1)
+        rolled = attention_rollout(model, inputs)
+    except (ValueError, IndexError):
+        return {}
+    grids = {"last layer, mean of heads": patch_rows(last), "rollout over all layers": patch_rows(rolled)}
+    return {title: grid for title, grid in grids.items() if grid is not None}
+
+
+def patch_rows(weights: Tensor) -> np.ndarray | None:
+    """Return the class token's weights of the patches, (images, rows, columns), of (images, tokens, tokens) weights.
+
+    The patches are the greatest square that fits, at the end; without a token before them it is the mean of all rows.
+    """
+    tokens = weights.shape[-1]
+    side = isqrt(tokens)
+    before = tokens - side * side
+    if side < 2 or weights.shape[-2] != tokens:
+        return None
+    row = weights[:, 0] if before else weights.mean(1)
+    return row[:, before:].reshape(-1, side, side).float().cpu().numpy()
