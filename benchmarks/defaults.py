@@ -7,14 +7,11 @@ Each run is added to results/defaults.json, and one that is there already is not
 """
 
 import argparse
-import json
 import os
 import statistics
-import subprocess
-import sys
-import tempfile
-import time
 from pathlib import Path
+
+from recipe_runs import Runs
 
 SHARED = Path(os.environ.get("HF_ATTN_SHARED", "../shared"))
 RESULTS = Path(__file__).parent / "results" / "defaults.json"
@@ -38,30 +35,14 @@ SETTINGS = {
 }
 
 
-def run(task, setting, seed):
-    from hf_attn.models.quickstart import checkpoint
-
-    with tempfile.TemporaryDirectory() as folder:
-        argv = ["--model", str(checkpoint()), *TASKS[task], *SETTINGS[setting], "--seed", str(seed)]
-        started = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "recipes/text_classification.py", *argv, "--output_dir", f"{folder}/run"],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-        facts = json.loads(Path(folder, "run/run.json").read_text())
-    score = facts["scores"]["test"][METRICS[task]]
-    return {"score": score, "seconds": round(time.perf_counter() - started)}
-
-
 def table(runs):
-    tasks = [task for task in TASKS if any(key.startswith(f"{task}/") for key in runs)]
+    tasks = [task for task in TASKS if any(key.startswith(f"{task}/") for key in runs.found)]
     print("| setting | " + " | ".join(f"{task}, {METRICS[task]}" for task in tasks) + " |")
     print("|---" * (len(tasks) + 1) + "|")
     for setting in SETTINGS:
         cells = []
         for task in tasks:
-            scores = [value["score"] for key, value in runs.items() if key.startswith(f"{task}/{setting}/")]
+            scores = list(runs.scores(f"{task}/{setting}", METRICS[task]).values())
             spread = f" ± {statistics.stdev(scores):.4f} ({len(scores)} seeds)" if len(scores) > 1 else ""
             cells.append(f"{statistics.mean(scores):.4f}{spread}" if scores else "")
         if any(cells):
@@ -74,16 +55,14 @@ def main():
     parser.add_argument("--settings", nargs="+", default=list(SETTINGS), choices=SETTINGS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     args = parser.parse_args()
-    RESULTS.parent.mkdir(exist_ok=True)
-    runs = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    from hf_attn.models.quickstart import checkpoint
+
+    runs = Runs(RESULTS)
     for seed in args.seeds:
         for setting in args.settings:
             for task in args.tasks:
-                key = f"{task}/{setting}/{seed}"
-                if key not in runs:
-                    runs[key] = run(task, setting, seed)
-                    print(key, runs[key], file=sys.stderr)
-                    RESULTS.write_text(json.dumps(runs, indent=1) + "\n")
+                argv = ["--model", str(checkpoint()), *TASKS[task], *SETTINGS[setting], "--seed", str(seed)]
+                runs.run(f"{task}/{setting}/{seed}", "text_classification", argv, [METRICS[task]])
     table(runs)
 
 

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .data.columns import nearest
-from .errors import InputError
+from .errors import InputError, nearest
 
 if TYPE_CHECKING:
     from .data.labels import Labels

@@ -6,6 +6,8 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tiny_bert import save_tiny_bert
+from torch import nn
 from transformers import AutoModelForSequenceClassification, BertConfig, BertForSequenceClassification, BertModel
 
 from hf_attn import models
@@ -14,6 +16,7 @@ from hf_attn.data import Labels
 from hf_attn.errors import InputError
 from hf_attn.models.compact_embedding import CompactEmbedding, compact_embedding
 from hf_attn.models.quickstart import checkpoint
+from hf_attn.models.trainable import train_mode
 
 NAMES = Labels("single", ("no", "maybe", "yes"))
 TINY = BertConfig(
@@ -39,6 +42,25 @@ def broken(folder, tmp_path):
     copy = tmp_path / "model"
     shutil.copytree(folder, copy)
     return copy
+
+
+def test_options_change_the_configuration_before_the_model_is_made(tmp_path):
+    source = save_tiny_bert(tmp_path / "source")
+    model = models.load(source, config_options={"hidden_dropout_prob": 0.37})
+    assert model.bert.encoder.layer[0].output.dropout.p == 0.37 and model.config.hidden_dropout_prob == 0.37
+    with pytest.raises(InputError, match="has no 'hidden_dropout'; did you mean 'hidden_dropout_prob'"):
+        models.load(source, config_options={"hidden_dropout": 0.37})
+
+
+def test_frozen_batch_normalisation_keeps_its_statistics():
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4))
+    for parameter in model[1].parameters():
+        parameter.requires_grad_(False)
+    model.eval()
+    train_mode(model)
+    before = [module.running_mean.clone() for module in (model[1], model[3])]
+    model(torch.randn(5, 3, 6, 6))
+    assert torch.equal(model[1].running_mean, before[0]) and not torch.equal(model[3].running_mean, before[1])
 
 
 def test_labels_become_the_configuration_of_the_head(folder):

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, nearest
 
 SHOWN = 5
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """``"; did you mean 'x'?"``, or nothing if no name is near."""
-    lowered = {other.lower(): other for other in known}
-    close = get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
-    return f"; did you mean '{lowered[close[0]]}'?" if close else ""
 
 
 def listing(items: Sequence[Any], shown: int = SHOWN) -> str:

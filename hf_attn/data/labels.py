@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, nearest
 from . import classes, multilabel, regression
-from .columns import missing, nearest, refuse, without_nan
+from .columns import missing, refuse, without_nan
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict

@@ -9,8 +9,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InputError
-from .columns import listing, missing, nearest, refuse
+from ..errors import InputError, nearest
+from .columns import listing, missing, refuse
 from .files import READERS, read
 from .image_files import digest, folder_splits, is_image_struct, located, undecoded
 from .splitting import LEAST, cut

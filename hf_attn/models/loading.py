@@ -22,7 +22,7 @@ from transformers.utils import logging as transformers_logging
 
 from ..attention import model_class_for
 from ..attention.conversion import name_unsaved, variant_config
-from ..errors import InputError
+from ..errors import InputError, nearest
 from .checkpoint_files import check_model_folder
 
 logger = logging.getLogger(__name__)
@@ -94,6 +94,9 @@ def load(
     check_model_folder(name)
     config = load_config(name, **{k: v for k, v in kwargs.items() if k in ("revision", "token", "cache_dir")})
     for key, value in (config_options or {}).items():
+        if not hasattr(config, key):
+            near = nearest(key, vars(config))
+            raise InputError(f"config_options: the configuration of {config.model_type!r} has no {key!r}{near}")
         setattr(config, key, value)
     if chosen:
         return load_with_head(name, config, chosen, head_options(labels), **kwargs)

@@ -28,6 +28,8 @@ class ModelOptions:
     """Options of the variant, such as '{"mix": 0.0}'; `hf-attn list` names them."""
     attention_include: str = ""
     """Regular expression on module names: the layers that get the variant, such as 'layer\\.[0-2]\\.'; '' is all."""
+    config_options: dict[str, Any] | None = None
+    """Changes of the model's configuration before it is made, such as '{"hidden_dropout_prob": 0.2}'."""
     freeze: str | None = None
     """What is not trained: embeddings, encoder, or a regular expression on parameter names."""
     linear_probe: bool = False
@@ -62,7 +64,12 @@ class ModelOptions:
         check_model_folder(self.model)
 
     def load_model(
-        self, task: str, labels: Labels, adapt: Callable[[PreTrainedModel], object] | None = None, **kwargs: Any
+        self,
+        task: str,
+        labels: Labels,
+        adapt: Callable[[PreTrainedModel], object] | None = None,
+        config_options: dict[str, Any] | None = None,
+        **kwargs: Any,
     ) -> nn.Module:
         """Load the model for ``task``, and leave trainable what these options say.
 
@@ -70,6 +77,7 @@ class ModelOptions:
             task: as in ``models.load``.
             labels: what is predicted.
             adapt: changes the loaded model before anything is frozen or gets adapters.
+            config_options: beside those of the arguments.
             **kwargs: more arguments of ``models.load``.
 
         Raises:
@@ -84,6 +92,7 @@ class ModelOptions:
             attention=self.attention,
             attention_kwargs=self.attention_kwargs,
             include=self.attention_include,
+            config_options={**(self.config_options or {}), **(config_options or {})},
             **kwargs,
         )
         if adapt:
