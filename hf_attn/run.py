@@ -80,6 +80,57 @@ class RunRecord:
         return {split: scores for split, scores in found.items() if scores}
 
 
+def complete(
+    model: "PreTrainedModel",
+    processor: Any,
+    args: Any,
+    accelerator: "Accelerator",
+    *,
+    history: "History",
+    labels: "Labels",
+    predictions: "Predictions",
+    metric: str,
+    **more: Any,
+) -> dict[str, float]:
+    """End a run: score, save and describe it, print what it came to, push it if that was asked for.
+
+    All processes call it.
+
+    Args:
+        model: The trained model; LoRA adapters are merged.
+        processor: Its tokenizer or image processor.
+        args: The recipe's arguments, with those of training and of the Hub.
+        accelerator: The one the run was started with.
+        history: How the training went.
+        labels: What is predicted.
+        predictions: For the test split.
+        metric: The score with an interval.
+        **more: Other fields of :class:`RunRecord`.
+
+    Returns:
+        The scores of the test split.
+    """
+    from . import evaluation, hub, terminal
+
+    record = RunRecord(
+        config=args,
+        history=history,
+        labels=labels,
+        predictions=predictions,
+        scores=evaluation.scores(predictions, labels, [metric]),
+        interval=evaluation.interval(predictions, labels, metric),
+        report=evaluation.report(predictions, labels),
+        **more,
+    )
+    finish(model, processor, record, accelerator)
+    if accelerator.is_main_process:
+        print(terminal.summary(record))
+        if args.push_to_hub:
+            print(hub.push(args.output_dir, args.push_to_hub, private=args.private))
+    accelerator.end_training()
+    return dict(record.scores)
+
+
 def finish(model: "PreTrainedModel", processor: Any, record: RunRecord, accelerator: "Accelerator") -> Path:
     """Save the model and describe the run in ``record.config.output_dir``.
 

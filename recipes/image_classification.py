@@ -25,7 +25,7 @@ class Config(ImageModelOptions, ImageOptions, AugmentOptions, TrainConfig, LossO
 def main(argv: list[str] | None = None) -> dict[str, float]:
     """Train, score, save and describe one run; return its test scores."""
     args = parse(Config, argv, recipe="image_classification")
-    from hf_attn import cpu, data, evaluation, hub, image_report, losses, models, run, terminal, training
+    from hf_attn import cpu, data, evaluation, hub, image_report, losses, models, run, training
 
     args.check_model()
     accelerator = training.start(args)
@@ -77,27 +77,19 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
         predictions = evaluation.predict(args.scorer(trained), test, accelerator)
     model = models.merge_lora(model)
 
-    # Scores, run folder, Hub
-    scores = evaluation.scores(predictions, labels, [metric])
-    record = run.RunRecord(
-        config=args,
+    return run.complete(
+        model,
+        processing.processor,
+        args,
+        accelerator,
         history=history,
         labels=labels,
         predictions=predictions,
-        scores=scores,
-        interval=evaluation.interval(predictions, labels, metric),
-        report=evaluation.report(predictions, labels),
+        metric=metric,
         fingerprint=data.fingerprint(splits),
         pictures=image_report.pictures(model, rows["test"], processing, predictions, labels),
         task="image-classification",
     )
-    run.finish(model, processing.processor, record, accelerator)
-    if accelerator.is_main_process:
-        print(terminal.summary(record))
-        if args.push_to_hub:
-            print(hub.push(args.output_dir, args.push_to_hub, private=args.private))
-    accelerator.end_training()
-    return scores
 
 
 if __name__ == "__main__":

@@ -24,9 +24,9 @@ class Config(ModelOptions, TextOptions, TrainConfig, LossOptions, HubOptions):
 def main(argv: list[str] | None = None) -> dict[str, float]:
     """Train, score, save and describe one run; return its test scores."""
     args = parse(Config, argv, recipe="text_classification")
-    from hf_attn import attended, cpu, data, evaluation, hub, models, run, terminal, training
+    from hf_attn import attended, cpu, data, evaluation, hub, models, run, training
 
-    args.check_model()
+    args.check_model(tokenizer=True)
     accelerator = training.start(args)
     if args.push_to_hub:
         hub.check_access(args.push_to_hub)
@@ -35,6 +35,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     splits, labels = args.load_texts(args.seed, args.limit)
     metric = args.metric or evaluation.default_metric(labels.kind)
     evaluation.check_metric(metric, labels)
+    loss_fn, count = args.losses(labels)
     tokenizer = models.load_tokenizer(args.model)
     tokens = data.tokenize(splits, tokenizer, args.text, args.text_pair, args.max_length, accelerator.is_main_process)
     collate = data.collate(tokenizer, pad_to_multiple_of=4 if accelerator.device.type == "cpu" else 8)
@@ -57,7 +58,6 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
 
     # Model and training
     model = args.load_model("text-classification", labels)
-    loss_fn, count = args.losses(labels)
 
     def evaluate(model) -> dict[str, float]:
         return evaluation.scores(evaluation.predict(model, valid, accelerator), labels, [metric])
@@ -68,27 +68,18 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
         )
     model = models.merge_lora(model)
 
-    # Scores, run folder, Hub
-    predictions = evaluation.predict(model, test, accelerator)
-    scores = evaluation.scores(predictions, labels, [metric])
-    record = run.RunRecord(
-        config=args,
+    return run.complete(
+        model,
+        tokenizer,
+        args,
+        accelerator,
         history=history,
         labels=labels,
-        predictions=predictions,
-        scores=scores,
-        interval=evaluation.interval(predictions, labels, metric),
-        report=evaluation.report(predictions, labels),
+        predictions=evaluation.predict(model, test, accelerator),
+        metric=metric,
         fingerprint=data.fingerprint(splits),
         attention=attended.example(model, tokenizer, splits["test"], args.text, args.text_pair),
     )
-    run.finish(model, tokenizer, record, accelerator)
-    if accelerator.is_main_process:
-        print(terminal.summary(record))
-        if args.push_to_hub:
-            print(hub.push(args.output_dir, args.push_to_hub, private=args.private))
-    accelerator.end_training()
-    return scores
 
 
 if __name__ == "__main__":

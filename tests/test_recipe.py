@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -64,12 +65,18 @@ def test_a_run_has_exactly_these_files(finished):
         *("README.md", "config.yaml", "run.json", "log.jsonl", "predictions.parquet"),
         *("model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"),
         *("figures/attention.png", "figures/confusion.png", "figures/curves.png", "figures/reliability.png"),
-        *(f"{path.name}" for path in (ROOT / "hf_attn/attention").glob("*.py") if travels(path.name)),
+        *code_of("modeling_hf_attn.py"),
     }
 
 
-def travels(name):
-    return name not in ("__init__.py", "conversion.py", "maps.py", "export_variant.py")
+def code_of(name):
+    """A file of the attention and those that it imports, which travel with it."""
+    found, left = set(), {name}
+    while left:
+        found.add(file := left.pop())
+        text = (ROOT / "hf_attn/attention" / file).read_text()
+        left |= {f"{other}.py" for other in re.findall(r"^ *from \.(\w+) import", text, re.MULTILINE)} - found
+    return found
 
 
 def test_the_model_learns_and_its_scores_are_those_of_the_saved_model(finished):
@@ -220,8 +227,14 @@ BAD = {
     "fp16 on a CPU": (["--precision", "fp16"], "fp16 needs a GPU"),
     "unknown tracker": (["--trackers", "tensorbord"], "unknown tracker 'tensorbord'"),
     "wrong weights of classes": (["--class_weights", "1,2,3"], "expected 'balanced', or 2 numbers"),
-    "weights that are text": (["--class_weights", "even"], "expected 'balanced'"),
+    "weights that are text": (["--class_weights", "even"], "class_weights is 'even': expected balanced"),
     "no room for text": (["--max_length", "2"], "leave no room for text"),
+    "no tokens": (["--max_length", "0"], "max_length is 0: it must be above 0"),
+    "smoothing above 1": (["--label_smoothing", "2"], "label_smoothing is 2.0: it must be at least 0 and below 1"),
+    "negative focus": (["--focal_gamma", "-1"], "focal_gamma is -1.0: it must be at least 0"),
+    "a weight of nothing": (["--class_weights", "1,0"], "class_weights is '1,0': expected balanced"),
+    "a pattern that is none": (["--attention", "cosine", "--attention_include", "("], "no regular expression"),
+    "mistakes of several groups": (["--label_smoothing", "2", "--max_length", "0", "--lr", "-1"], "; lr is -1.0"),
     "missing column": (["--text", "txt"], "no column 'txt'"),
     "unknown problem": (["--problem", "classes"], "problem"),
     "regression on words": (["--problem", "regression"], "label"),
