@@ -28,6 +28,7 @@ SETTINGS = {
     "default": [],
     "lr 1e-4": ["--lr", "1e-4"],
     "lr 4e-4": ["--lr", "4e-4"],
+    "lr 1e-4, head 1e-3": ["--lr", "1e-4", "--head_lr", "1e-3"],
     "8 epochs": ["--epochs", "8"],
     "layer decay 0.9": ["--layer_decay", "0.9"],
     "EMA 0.99": ["--ema", "0.99"],

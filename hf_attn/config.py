@@ -64,6 +64,8 @@ class Optimization:
 
     lr: float = 2e-4
     """Highest learning rate."""
+    head_lr: float | None = None
+    """Learning rate of the head, all that stands above the last block; null is lr."""
     attention_lr: float | None = None
     """Learning rate of the parameters that an attention variant adds; null is 10 x lr."""
     weight_decay: float = 0.01
@@ -118,8 +120,8 @@ class Logging:
 class TrainConfig(Output, Length, Batches, Optimization, Speed, Evaluation, Logging):
     """Arguments of :func:`hf_attn.training.fit`.
 
-    A recipe's subclass may extend ``problems`` with checks of its own fields, and ``may_change`` with those that a
-    resumed run may have different.
+    Each class that a recipe's dataclass is composed of may have ``problems``, checks of its own fields; a subclass may
+    extend ``may_change`` with those that a resumed run may have different.
 
     Raises:
         InputError: values that make no sense, all of them named.
@@ -133,13 +135,14 @@ class TrainConfig(Output, Length, Batches, Optimization, Speed, Evaluation, Logg
 
     def __post_init__(self) -> None:
         """Refuse impossible values, all at once."""
-        if problems := self.problems():
+        checked = [cls for cls in type(self).__mro__ if "problems" in vars(cls)]
+        if problems := [problem for cls in checked for problem in vars(cls)["problems"](self)]:
             raise InputError("; ".join(problems))
 
     def problems(self) -> list[str]:
         """What is wrong with the values, one line each."""
         above_zero = ["epochs", "max_steps", "limit", "patience", "batch_size", "eval_batch_size", "accumulation_steps"]
-        above_zero += ["lr", "attention_lr", "eval_every", "save_every", "keep", "log_every"]
+        above_zero += ["lr", "head_lr", "attention_lr", "eval_every", "save_every", "keep", "log_every"]
         at_least_zero = ("seed", "num_workers", "weight_decay", "warmup", "max_grad_norm")
         checks = [(name, lambda x: x > 0, "must be above 0") for name in above_zero]
         checks += [(name, lambda x: x >= 0, "must be at least 0") for name in at_least_zero]

@@ -24,7 +24,7 @@ def create(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
         ValueError: nothing is trainable.
     """
     attention_lr = config.attention_lr if config.attention_lr is not None else 10 * config.lr
-    groups = parameter_groups(model, config.lr, config.weight_decay, config.layer_decay, attention_lr)
+    groups = parameter_groups(model, config.lr, config.weight_decay, config.layer_decay, attention_lr, config.head_lr)
     if not groups:
         raise ValueError("no parameter of the model is trainable: unfreeze some of it")
     device = groups[0]["params"][0].device.type
@@ -32,26 +32,34 @@ def create(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
 
 
 def parameter_groups(
-    model: nn.Module, lr: float, weight_decay: float, layer_decay: float = 1.0, attention_lr: float | None = None
+    model: nn.Module,
+    lr: float,
+    weight_decay: float,
+    layer_decay: float = 1.0,
+    attention_lr: float | None = None,
+    head_lr: float | None = None,
 ) -> list[dict[str, Any]]:
     """Groups of trainable parameters for an optimizer, highest learning rate first.
 
     Weights are decayed, but norms, biases and other vectors are not. With ``layer_decay`` δ a parameter that lies n
     blocks below the head learns at lr·δⁿ, the embeddings lowest of all (Howard & Ruder 2018; Clark et al. 2020).
     Parameters of an attention variant learn at ``attention_lr`` (``lr`` if None) and are never decayed: they are
-    written as differences from the pretrained function.
+    written as differences from the pretrained function. What stands above the blocks learns at ``head_lr`` (``lr`` if
+    None).
 
     Returns:
         ``{"params", "lr", "weight_decay", "names"}`` each.
     """
     depth = depths(model)
     top = max(depth.values(), default=0)
+    has_head = top > min(depth.values(), default=0)
     groups: dict[tuple[float, float], dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
         slot = SLOT in f".{name}"
-        base = attention_lr if slot and attention_lr is not None else lr
+        own = attention_lr if slot else head_lr if has_head and depth[name] == top else None
+        base = lr if own is None else own
         rate = base * (1.0 if slot else layer_decay ** (top - depth[name]))
         decay = 0.0 if slot or parameter.ndim < 2 else weight_decay
         group = groups.setdefault((rate, decay), {"params": [], "lr": rate, "weight_decay": decay, "names": []})

@@ -125,6 +125,14 @@ def test_attention_rate_is_ten_times_the_rate_if_not_given():
     assert optim.create(WithSlot(), TrainConfig(lr=1e-3, attention_lr=5e-4)).param_groups[0]["lr"] == 1e-3
 
 
+def test_the_head_has_its_own_rate_where_there_are_blocks_below_it():
+    found = rates(tiny_model(), layer_decay=0.5, head_lr=9.0)
+    assert {name for name, (rate, _) in found.items() if rate == 9.0} == {
+        name for name in found if "layer." not in name and "embeddings" not in name
+    }
+    assert {rate for rate, _ in rates(nn.Linear(2, 2), head_lr=9.0).values()} == {1.0}
+
+
 def test_frozen_parameters_are_left_out():
     model = tiny_model()
     model.bert.requires_grad_(False)
