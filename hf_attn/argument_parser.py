@@ -68,9 +68,10 @@ def _help_format() -> type:
     import jsonargparse
 
     class Formatter(jsonargparse.DefaultHelpFormatter):
-        def _get_help_string(self, action: Any) -> str:
-            text = re.sub(r"\(type: (Literal\[[^]]*\]|bool), ", "(", super()._get_help_string(action) or "")
-            text = re.sub(r"type: Literal\[[^]]*\] \| null, ", "", text)
+        def _expand_help(self, action: Any) -> str:
+            text = super()._expand_help(action)
+            text = re.sub(r"\(type: (Literal\[[^]]*\]|bool), ", "(", text)
+            text = re.sub(r"type: Optional\[Literal\[(.*?)\]\]", lambda found: f"{found[1]} or null", text)
             return re.sub(rf"{REQUIRED} \(.*\)", "(required)", text)
 
     return Formatter

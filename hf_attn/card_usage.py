@@ -36,7 +36,19 @@ def usage(folder: Path, record: "RunRecord") -> str:
     attention = getattr(record.config, "attention", None)
     own = attention or getattr(record.config, "head", None)
     code = USAGE[record.task].format(trust=", trust_remote_code=True" if own else "")
-    if own:
+    if attention and is_own_variant(attention):
+        saved = code_file_of(attention, folder).exists()
+        need = f"The attention of this model is the variant `{attention}`, of neither transformers nor `hf_attn`. "
+        need += "Loading needs the file that registers it imported"
+        if saved:
+            need += (
+                "; or, where `hf_attn` is not imported, `trust_remote_code=True`, which runs the Python files beside "
+                "the weights: read them first."
+            )
+        else:
+            need += ": its code is not beside the weights."
+            code = code.replace(", trust_remote_code=True", "")
+    elif own:
         what = f"The attention of this model is the variant `{attention}`" if attention else "This model's head is one"
         need = (
             f"{what} of `hf_attn`, which transformers does not have. "
@@ -46,3 +58,18 @@ def usage(folder: Path, record: "RunRecord") -> str:
     else:
         need = "The model has its architecture's own attention and loads with plain transformers."
     return f"{need}\n\n```python\nimport hf_attn\n\nmodel_id = {json.dumps(folder.resolve().name)}\n{code}\n```"
+
+
+def is_own_variant(attention: str) -> bool:
+    """Return whether a variant is the user's own."""
+    from .attention.own_variant import is_own
+    from .attention.registry import VARIANTS
+
+    return attention in VARIANTS and is_own(VARIANTS[attention])
+
+
+def code_file_of(attention: str, folder: Path) -> Path:
+    """Return where the code of a user's own variant is, if it could be saved with the model."""
+    from .attention.own_variant import code_file
+
+    return folder / code_file(attention)

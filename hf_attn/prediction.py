@@ -1,5 +1,6 @@
 """Predictions of a trained model for texts or images: in Python, and as rows for ``hf-attn predict``."""
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,7 +86,8 @@ def predict(
 
 def takes_images(model: "PreTrainedModel") -> bool:
     """Return whether a model's input is an image."""
-    return model.main_input_name == "pixel_values"
+    takes = inspect.signature(model.forward).parameters
+    return model.main_input_name == "pixel_values" or ("pixel_values" in takes and "input_ids" not in takes)
 
 
 def load_processor(model: "PreTrainedModel") -> Any:

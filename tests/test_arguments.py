@@ -157,6 +157,7 @@ def test_help_says_every_argument_with_default_in_groups(capsys):
         assert words in text
     for name in arguments.arguments_of(JobConfig):
         assert f"--{name.name}" in text
+    assert "Literal" not in text and "type: bool" not in text and "_required_" not in text
 
 
 PROGRAM = """

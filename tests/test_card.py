@@ -7,6 +7,7 @@ from huggingface_hub import ModelCard, constants
 from run_records import Config, made_up
 
 from hf_attn import card
+from hf_attn.attention import VARIANTS, Variant
 from hf_attn.markdown import escape, fenced
 from hf_attn.run import describe
 
@@ -93,6 +94,17 @@ def test_a_variant_is_declared_in_plain_words(tmp_path):
     assert ModelCard(text).data.tags == ["hf_attn", "attention:cosine"]
     plain = written(tmp_path / "b")
     assert "trust_remote_code" not in plain and "plain transformers" in plain
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_a_variant_of_ones_own_that_did_not_travel_is_declared(tmp_path, monkeypatch, saved):
+    cls = type("Sharp", (Variant,), {"__module__": "sharp", "name": "sharp"})
+    monkeypatch.setitem(VARIANTS, "sharp", cls)
+    if saved:
+        (tmp_path / "variant_sharp.py").write_text("")
+    text = written(tmp_path, config=Config(attention="sharp"))
+    assert ("trust_remote_code" in text) == saved and ("not beside the weights" in text) != saved
+    assert "needs the file that registers it imported" in text
 
 
 def test_the_snippet_is_python_and_names_the_repository_after_a_push(tmp_path):

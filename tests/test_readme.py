@@ -8,6 +8,7 @@ import pytest
 
 from hf_attn import cli
 from hf_attn.attention import list_variants, variant_info
+from hf_attn.attention.pooling import HEADS
 from hf_attn.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -53,3 +54,8 @@ def test_what_the_readme_links_to_exists(target):
 def test_the_makefile_has_the_readmes_commands():
     targets = re.findall(r"^(\w[\w-]*):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     assert set(re.findall(r"^make ([\w-]+)", README, flags=re.MULTILINE)) <= set(targets)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_every_head_over_a_feature_map_is_in_its_table(head):
+    assert re.search(rf"^\| `{head}` \|", README, flags=re.MULTILINE)

@@ -237,3 +237,11 @@ def test_the_quickstart_data_are_banking77_with_names():
         for name, split in splits.items():
             assert split["text"][:] == source[name]["text"][:]
             assert [labels.names[i] for i in split["labels"]] == source[name]["label_name"][:]
+
+
+def test_a_parquet_file_of_predictions_is_data_again(tmp_path):
+    shares = pyarrow.array([[("no", 0.25), ("yes", 0.75)]] * 20, pyarrow.map_(pyarrow.string(), pyarrow.float64()))
+    table = pyarrow.table({"text": list("abcdefghijklmnopqrst"), "label": ["no", "yes"] * 10, "probabilities": shares})
+    pyarrow.parquet.write_table(table, tmp_path / "d.parquet")
+    row = load_splits(str(tmp_path / "d.parquet"))["train"][0]
+    assert row["probabilities"] == [{"key": "no", "value": 0.25}, {"key": "yes", "value": 0.75}]

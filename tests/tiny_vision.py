@@ -9,14 +9,14 @@ from transformers import CONFIG_MAPPING, BitImageProcessorPil, PreTrainedConfig,
 from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING
 
-from hf_attn.data import Processing, set_image_size
+from hf_attn.data import set_image_size
 from hf_attn.errors import InputError
 
 STAGES = {"depths": [1] * 4, "hidden_sizes": [16] * 4, "embedding_size": 16}
 HEADS = {"num_heads": [2, 4]}
 SPECIAL: dict[str, dict[str, Any]] = {
-    "bit": STAGES | {"num_groups": 4},
-    "cvt": {"depth": [1, 1, 2], "embed_dim": [16, 16, 32], "num_heads": [1, 2, 2]},
+    "bit": STAGES | {"num_groups": 1},
+    "cvt": {"depth": [1, 2, 3], "embed_dim": [16, 16, 32], "num_heads": [1, 2, 2]},
     "donut-swin": WINDOWED,
     "efficientnet": {"width_coefficient": 0.25, "depth_coefficient": 0.1, "hidden_dim": 320},
     "focalnet": {"embed_dim": 16, "depths": [1] * 4, "hidden_sizes": [16, 32, 64, 128]},
@@ -30,6 +30,7 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "mobilenet_v2": {"depth_multiplier": 0.25, "finegrained_output": False},
     "mobilevitv2": {"image_size": 64, "width_multiplier": 0.25, "base_attn_unit_dims": [16, 24, 32]},
     "perceiver": {"num_latents": 8, "d_latents": 32, "num_self_attends_per_block": 1},
+    "pp_lcnet": {"scale": 0.25, "class_expand": 64},
     "pvt": {"num_encoder_blocks": 4},
     "swin": WINDOWED,
     "swinv2": WINDOWED,
@@ -68,7 +69,12 @@ def save_tiny_classifier(model_type: str, folder: Path) -> int:
             size = sum(parameter.numel() for parameter in cls(config).parameters())
         assert size < LARGEST, f"{model_type} has {size} parameters"
         torch.manual_seed(0)
-        cls(config).eval().save_pretrained(folder)
+        model = cls(config).eval()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if parameter.dim() > 1:
+                    parameter.normal_(std=(2 * len(parameter) / parameter.numel()) ** 0.5)
+        model.save_pretrained(folder)
         side = getattr(getattr(config, "vision_config", config), "image_size", 32)
         side = side if isinstance(side, int) else side[0]
         processor = processor_class(config)()

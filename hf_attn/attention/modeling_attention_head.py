@@ -22,6 +22,7 @@ from transformers.modeling_outputs import ImageClassifierOutput
 from .backbones import build_encoder, config_of, describe, extract
 from .features import Features
 from .modeling_cifar_resnet import HfAttnCifarResNetConfig as HfAttnCifarResNetConfig
+from .own_variant import SavesOwnVariant
 from .pooling import HEADS, head_class, make_head
 from .start_values import fill_new_layers
 
@@ -99,7 +100,7 @@ class NormalizedLinear(nn.Module):
         return self.linear(self.dropout(self.norm(pooled)))
 
 
-class AttentionHeadForImageClassification(PreTrainedModel):
+class AttentionHeadForImageClassification(SavesOwnVariant, PreTrainedModel):
     """``classifier(pool(encoder(pixels)))``, a classifier being :class:`NormalizedLinear`.
 
     Args:

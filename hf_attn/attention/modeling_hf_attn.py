@@ -30,6 +30,7 @@ from .dispatch import IMPLEMENTATION, SLOT, dispatches, find_layers, heads_of, r
 from .efficient import Local as Local
 from .head_mixing import TalkingHeads as TalkingHeads
 from .normalizers import Sparsemax as Sparsemax
+from .own_variant import SavesOwnVariant
 from .patch_grid import Focal as Focal
 from .registry import make_variant, variant_class
 from .similarity import Cosine as Cosine
@@ -50,7 +51,7 @@ NO_GRID = {
 }
 
 
-class HfAttnMixin:
+class HfAttnMixin(SavesOwnVariant):
     """What every model class adds to its architecture: slots, their start values, and the attention function's name."""
 
     # transformers' Trainer would otherwise leave the loss of several accumulated batches undivided

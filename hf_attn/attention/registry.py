@@ -56,7 +56,10 @@ def variant_class(name: str) -> type[Variant]:
         ValueError: no variant has this name.
     """
     if name not in VARIANTS:
-        raise ValueError(f"unknown attention variant {name!r}: expected one of {', '.join(VARIANTS)}")
+        raise ValueError(
+            f"unknown attention variant {name!r}: expected one of {', '.join(VARIANTS)}; one of your own is known "
+            "where the file that registers it is imported"
+        )
     return VARIANTS[name]
 
 

@@ -49,7 +49,10 @@ def read(path: Path) -> Dataset:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     if not table.num_rows:
         raise InputError(f"{path} has no rows: expected at least two examples")
-    return Dataset(table)
+    try:
+        return Dataset(table)
+    except ValueError as error:  # a type of arrow that datasets does not have
+        raise InputError(f"{path} has a column that cannot be read: {' '.join(str(error).split())}") from None
 
 
 def _read_csv(path: Path) -> Any:
@@ -171,10 +174,15 @@ def _read_parquet(path: Path) -> Any:
 
     try:
         _refuse_duplicates(pyarrow.parquet.read_schema(path).names, str(path))
-        return pyarrow.parquet.read_table(path, memory_map=True)
+        table = pyarrow.parquet.read_table(path, memory_map=True)
     except (pyarrow.ArrowInvalid, pyarrow.ArrowIOError, OSError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} is not a parquet file, or it is cut short or damaged: {reason}") from None
+    for place, column in enumerate(table.schema):
+        if pyarrow.types.is_map(column.type):  # datasets has no such type: a list of keys and values
+            pair = pyarrow.struct([("key", column.type.key_type), ("value", column.type.item_type)])
+            table = table.set_column(place, column.name, table[column.name].cast(pyarrow.list_(pair)))
+    return table
 
 
 def _table(columns: Columns, path: Path) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -85,9 +85,11 @@ class Processing:
                 raise InputError(f"the image processor {what} does not run: {line}") from None
         shapes = {array.shape for array in made}
         if len(shapes) > 1 or made[0].ndim != 3 or made[0].shape[0] != 3 or made[0].dtype != np.uint8:
+            images = all(len(shape) == 3 and shape[0] == 3 for shape in shapes)
             raise InputError(
                 f"the image processor {what} makes {' and '.join(str(shape) for shape in sorted(shapes))} of "
-                f"{made[0].dtype}, not images (3, height, width) of one size: give --image_size"
+                f"{made[0].dtype}, not images (3, height, width) of one size"
+                + (": give --image_size" if images and len(shapes) > 1 else ", which this recipe needs")
             )
         return made[0].shape[1], made[0].shape[2]
 
@@ -124,22 +126,41 @@ def set_image_size(processor: Any, size: int) -> Any:
     """A copy of an image processor for images of ``size`` × ``size``; the share that its crop keeps stays the same.
 
     Raises:
-        InputError: a size below 1.
+        InputError: a size below 1, or a processor that makes no such images.
     """
     if size < 1:
         raise InputError(f"image_size {size}: expected a number of pixels such as 224")
-    changed = copy.deepcopy(processor)
+    made: list[Any] = []
+    for sizes in _sizes_for(processor, size):
+        changed = copy.deepcopy(processor)
+        for name, value in sizes.items():
+            setattr(changed, name, value)
+        try:
+            made.append(Processing(changed).size)
+        except InputError as error:
+            made.append(error)
+        if made[-1] == (size, size):
+            return changed
+    what = type(processor).__name__
+    raise InputError(f"image_size {size}: the image processor {what} makes no such images, but this: {made[0]}")
+
+
+def _sizes_for(processor: Any, size: int) -> Iterator[dict[str, Any]]:
+    """Settings that may give images of a size: resized then cropped, cropped then resized, or with a crop added."""
     square = {"height": size, "width": size}
     before, crop = _sides(processor.size), _sides(getattr(processor, "crop_size", None))
-    if getattr(processor, "do_center_crop", False) and "height" in crop:
-        changed.crop_size = _like(processor.crop_size, square)
-        square = {side: round(value * size / crop["height"]) for side, value in before.items()}
-    elif set(before) == {"shortest_edge"}:
-        square = {"shortest_edge": size}
-    changed.size = _like(processor.size, square)
-    if (made := Processing(changed).size) != (size, size):
-        raise InputError(f"image_size {size}: the image processor {type(processor).__name__} makes {made} of it")
-    return changed
+    if not getattr(processor, "do_center_crop", False) or "height" not in crop:
+        sides = {"shortest_edge": size} if set(before) == {"shortest_edge"} else square
+        yield {"size": _like(processor.size, sides)}
+        if "height" in crop:
+            cut = {"do_center_crop": True, "crop_size": _like(processor.crop_size, square)}
+            yield {"size": _like(processor.size, sides), **cut}
+        return
+    scaled = {side: round(value * size / crop["height"]) for side, value in before.items()}
+    yield {"size": _like(processor.size, scaled), "crop_size": _like(processor.crop_size, square)}
+    if "height" in before:
+        scaled = {side: round(value * size / before["height"]) for side, value in crop.items()}
+        yield {"size": _like(processor.size, square), "crop_size": _like(processor.crop_size, scaled)}
 
 
 def check_image_size(size: int, patch_size: int | Sequence[int]) -> None:
@@ -152,7 +173,7 @@ def check_image_size(size: int, patch_size: int | Sequence[int]) -> None:
     multiple = int(np.lcm.reduce(sides))
     if size >= 1 and size % multiple == 0:
         return
-    below = size // multiple * multiple
+    below = max(0, size // multiple * multiple)
     fitting = [fit for fit in (below, below + multiple) if fit > 0]
     patch = " × ".join(map(str, dict.fromkeys(sides)))
     raise InputError(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError, nearest
+from ..hub_connection import use_cache_if_unreachable
 from .columns import listing, missing, refuse
 from .files import READERS, read
 from .image_files import digest, folder_splits, is_image_struct, located, undecoded
@@ -166,6 +167,7 @@ def _joined(files: list[Path], image: str | None) -> Dataset:
 def _hub(source: str, subset: str | None) -> dict[str, Dataset]:
     from datasets import load_dataset
 
+    use_cache_if_unreachable()
     try:
         loaded = load_dataset(source, subset)
     except ConnectionError:

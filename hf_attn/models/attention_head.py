@@ -8,7 +8,7 @@ from typing import Any
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from ..attention import model_class_for, swap_attention
-from ..attention.backbones import encoder_class, encoder_options
+from ..attention.backbones import describe, encoder_class, encoder_options
 from ..attention.conversion import variant_config
 from ..attention.modeling_attention_head import AttentionHeadForImageClassification, HfAttnHeadConfig
 from ..attention.pooling import HEADS
@@ -99,6 +99,7 @@ def load_encoder(name: str, config: PreTrainedConfig, head: Head, **kwargs: Any)
         return swap_attention(encoder, head.attention, head.include, **dict(head.attention_kwargs or {}))
     config = getattr(config, "vision_config", config)
     cls = encoder_class(config)
+    describe(config, 1)
     options = encoder_options(cls, config)
     if head.attention is not None:
         cls = model_class_for(cls)

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from ..errors import InputError
+from ..hub_connection import check_reachable
 
 WEIGHTS = ("model.safetensors", "adapter_model.safetensors")
 INDEX = "model.safetensors.index.json"
@@ -17,20 +18,23 @@ CONVERT = (
 )
 
 
-def check_model_folder(source: str | Path, *, tokenizer: bool = False) -> None:
-    """Refuse a folder from which no model can be loaded, without loading it; the id of a Hub repository passes.
+def check_model_folder(source: str | Path, *, tokenizer: bool = False, cache_dir: str | Path | None = None) -> None:
+    """Refuse a folder from which no model can be loaded, without loading it, or a Hub id that is out of reach.
 
     Args:
         source: A model folder (a run, or what ``save_pretrained`` or a download left), or a Hub id.
         tokenizer: Whether the tokenizer's files must be there too.
+        cache_dir: Where downloads of the Hub are; None is the client's own.
 
     Raises:
         InputError: The folder is missing; it has no ``config.json`` or an unreadable one; its weights are missing,
-            incomplete, damaged, or only a pickle, which can run code when it is opened; its tokenizer is missing.
+            incomplete, damaged, or only a pickle, which can run code when it is opened; its tokenizer is missing; the
+            Hub cannot be reached and the model is not in the cache.
     """
     folder = Path(source)
     if not folder.exists():
         if re.fullmatch(HUB_ID, str(source)):
+            check_reachable(str(source), cache_dir)
             return
         raise InputError(f"model folder {str(source)!r} does not exist: expected one with config.json and weights")
     if not folder.is_dir():

@@ -1,6 +1,7 @@
 """Load a pretrained model for a task, with the attention that was asked for."""
 
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,22 +9,21 @@ from typing import Any, Protocol
 
 from transformers import (
     AutoConfig,
-    AutoImageProcessor,
     AutoModel,
     AutoModelForImageClassification,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
-    AutoTokenizer,
     PreTrainedConfig,
     PreTrainedModel,
-    PreTrainedTokenizerBase,
 )
 from transformers.utils import logging as transformers_logging
 
 from ..attention import model_class_for
 from ..attention.conversion import name_unsaved, variant_config
 from ..errors import InputError, nearest
+from ..hub_connection import use_cache_if_unreachable
 from .checkpoint_files import check_model_folder
+from .trainable import head_modules
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +33,8 @@ TASKS = {
     "image-classification": AutoModelForImageClassification,
     "feature-extraction": AutoModel,
 }
+NEW_PARTS = r"\.hf_attn\.|pooler\."
+"""Parameters of an encoder that a checkpoint need not have."""
 
 
 class LabelSet(Protocol):
@@ -91,7 +93,7 @@ def load(
         from .attention_head import Head, load_with_head
 
         chosen = Head(task, head, head_kwargs, attention, attention_kwargs, include)
-    check_model_folder(name)
+    check_model_folder(name, cache_dir=kwargs.get("cache_dir"))
     config = load_config(name, **{k: v for k, v in kwargs.items() if k in ("revision", "token", "cache_dir")})
     for key, value in (config_options or {}).items():
         if not hasattr(config, key):
@@ -100,22 +102,24 @@ def load(
         setattr(config, key, value)
     if chosen:
         return load_with_head(name, config, chosen, head_options(labels), **kwargs)
+    outputs = config.num_labels
     for key, value in head_options(labels).items():
         setattr(config, key, value)
     try:
         cls: Any = TASKS[task]._model_mapping[type(config)]  # type: ignore[index]
     except KeyError:
-        raise InputError(f"{name}: transformers has no {task} head for {config.model_type!r}") from None
+        hint = "; give it one, such as --head attention" if task == "image-classification" else ""
+        raise InputError(f"{name}: transformers has no {task} head for {config.model_type!r}{hint}") from None
     cls = cls[0] if isinstance(cls, (list, tuple)) else cls
     try:
         if attention is not None:
             cls = model_class_for(cls)
             config = variant_config(config, attention, attention_kwargs, include)
-        return from_checkpoint(cls, name, config, converted=attention is not None, **kwargs)
+        return from_checkpoint(cls, name, config, converted=attention is not None, outputs=outputs, **kwargs)
     except InputError:
         raise
-    except (OSError, ValueError) as error:
-        raise InputError(f"{name}: {_line(error)}") from error
+    except (OSError, ValueError, ImportError) as error:
+        raise InputError(f"{name}: {one_line(error)}") from error
 
 
 def load_config(name: str, **kwargs: Any) -> PreTrainedConfig:
@@ -124,12 +128,14 @@ def load_config(name: str, **kwargs: Any) -> PreTrainedConfig:
     Raises:
         InputError: there is none, or the Hub cannot be reached.
     """
+    if not Path(name).exists():
+        use_cache_if_unreachable()
     try:
         return AutoConfig.from_pretrained(name, **kwargs)
     except (OSError, ValueError) as error:
         raise InputError(
             f"model {name!r} cannot be loaded: expected a folder with config.json and model.safetensors, or a Hub id "
-            f"that is reachable or in the cache (offline, give a folder). {_line(error)}"
+            f"that is reachable or in the cache (offline, give a folder). {one_line(error)}"
         ) from error
 
 
@@ -168,6 +174,7 @@ def from_checkpoint(
     *,
     converted: bool,
     headless: bool = False,
+    outputs: int | None = None,
     **kwargs: Any,
 ) -> PreTrainedModel:
     """Load weights, and say in one line which parameters are new.
@@ -178,6 +185,7 @@ def from_checkpoint(
         config: of the model.
         converted: whether ``cls`` has an attention variant that the checkpoint may not have.
         headless: whether ``cls`` is a base model itself.
+        outputs: of the checkpoint's own head, which may lie inside the base model (Perceiver).
         **kwargs: for ``from_pretrained``.
 
     Raises:
@@ -187,19 +195,24 @@ def from_checkpoint(
     options = {"output_loading_info": True, "ignore_mismatched_sizes": True, "use_safetensors": True, **kwargs}
     with quietly():
         model, info = load(name, config=config, **options)
-    prefix = "" if headless else f"{model.base_model_prefix}."
-    mismatched = {key for key, *_ in info["mismatched_keys"]}
-    wrong = sorted(key for key in mismatched if key.startswith(prefix))
+    heads = () if headless else tuple(f"{part}." for part in head_modules(model))
+    sizes = ((outputs,), (config.num_labels,))
+    new: set[str] = set(info["missing_keys"])
+    wrong: list[str] = []
+    for key, found, made in info["mismatched_keys"]:
+        of_head = key.startswith(heads) or ((tuple(found[:1]), tuple(made[:1])) == sizes and found[1:] == made[1:])
+        (new.add if of_head else wrong.append)(key)
     if wrong:
         raise InputError(
-            f"{name}: the shapes of {', '.join(wrong[:3])} do not fit config.json: the folder is inconsistent"
+            f"{name}: the shapes of {', '.join(sorted(wrong)[:3])} do not fit config.json: the folder is inconsistent"
         )
-    new = set(info["missing_keys"]) | mismatched
+    lost = [key for key in info["missing_keys"] if not key.startswith(heads) and not re.search(NEW_PARTS, key)]
+    if lost:
+        raise InputError(
+            f"{name}: its weights have no {', '.join(sorted(lost)[:3])}: this is no checkpoint of {cls.__name__}"
+        )
     slots = sorted(key for key in new if ".hf_attn." in key)
     head = sorted(new - set(slots))
-    lost = [key for key in head if key.startswith(prefix) and "pooler." not in key]
-    if lost:
-        raise InputError(f"{name}: its weights have no {', '.join(lost[:3])}: this is no checkpoint of {cls.__name__}")
     if new:
         logger.info(
             "new parameters: %s%s", ", ".join(head), f" and {len(slots)} of the attention variant" if slots else ""
@@ -209,55 +222,6 @@ def from_checkpoint(
     return name_unsaved(model) if converted else model
 
 
-def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
-    """Load the tokenizer of a checkpoint.
-
-    Raises:
-        InputError: it has none that can be loaded, where transformers would make one without a vocabulary.
-    """
-    check_model_folder(name, tokenizer=True)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(str(name))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"model {str(name)!r}: its tokenizer cannot be loaded. {_line(error)}") from error
-    if len(tokenizer) <= len(tokenizer.all_special_ids):
-        raise InputError(f"model {str(name)!r} has a tokenizer without a vocabulary: it needs its tokenizer.json")
-    return tokenizer
-
-
-def load_image_processor(name: str | Path) -> Any:
-    """Load the image processor of a checkpoint in the form that needs only pillow and numpy.
-
-    Raises:
-        InputError: it has none that can be loaded.
-    """
-    try:
-        return AutoImageProcessor.from_pretrained(str(name), backend="pil")
-    except ImportError:
-        return _plain_processor(str(name))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"model {str(name)!r}: its image processor cannot be loaded; expected a preprocessor_config.json beside "
-            f"the weights. {_line(error)}"
-        ) from error
-
-
-def _plain_processor(name: str) -> Any:
-    """The settings of a processor that has no form for pillow (DINOv3's), in ViT's: resized as bytes, not as floats.
-
-    Raises:
-        InputError: its settings are not those of a resize and a normalisation.
-    """
-    from transformers import ViTImageProcessorPil
-
-    settings, _ = ViTImageProcessorPil.get_image_processor_dict(name)
-    known = ("size", "resample", "do_resize", "do_rescale", "rescale_factor", "do_normalize", "image_mean", "image_std")
-    own = settings.get("image_processor_type", "its image processor")
-    if settings.get("do_center_crop") or settings.get("do_pad") or "size" not in settings:
-        raise InputError(f"model {name!r}: {own} has no form that works without torchvision, and cannot be imitated")
-    logger.info("%s has no form without torchvision: ViTImageProcessorPil takes its size, mean and deviation", own)
-    return ViTImageProcessorPil(**{key: settings[key] for key in known if key in settings})
-
-
-def _line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """Return the start of a message, on one line."""
     return " ".join(str(error).split())[:300]

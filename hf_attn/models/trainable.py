@@ -15,9 +15,14 @@ QUERY_VALUE = frozenset({"query", "value", "q_proj", "v_proj", "q_lin", "v_lin",
 
 
 def head_modules(model: PreTrainedModel) -> list[str]:
-    """Return the names of the modules above the encoder: the head that a task adds."""
-    children = ((name, module) for name, module in model.named_children() if name != model.base_model_prefix)
-    return [name for name, module in children if any(True for _ in module.parameters())]
+    """Return the names of the modules above the encoder: the head that a task adds.
+
+    An encoder that is not where ``base_model_prefix`` says (CLIP, SigLIP, HGNet) is all but the linear layers.
+    """
+    children = {name: child for name, child in model.named_children() if any(True for _ in child.parameters())}
+    if model.base_model_prefix in children:
+        return [name for name in children if name != model.base_model_prefix]
+    return [name for name, child in children.items() if isinstance(child, nn.Linear)]
 
 
 def freeze(model: PreTrainedModel, what: str) -> int:
@@ -105,7 +110,7 @@ def projections(model: nn.Module) -> list[str]:
     """Return the names of the query and value projections of a model's attention layers."""
     found = {
         name.rpartition(".")[2]
-        for layer in attention_layers(model).values()
+        for layer in attention_layers(model).values() or [model]
         for name, module in layer.named_modules()
         if isinstance(module, nn.Linear)
     }

@@ -72,6 +72,11 @@ class TextOptions(DataOptions):
     max_length: int | None = 256
     """Tokens of a text, or of a pair, special ones included; the rest is cut. null is the model's own limit."""
 
+    def problems(self) -> list[str]:
+        """What is wrong with the values, one line each."""
+        wrong = self.max_length is not None and self.max_length < 1
+        return [f"max_length is {self.max_length}: it must be above 0, or null"] if wrong else []
+
     def load_texts(self, seed: int, limit: int | None) -> tuple[DatasetDict, Labels]:
         """Load and check the splits, and encode the labels.
 

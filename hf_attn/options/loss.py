@@ -29,6 +29,17 @@ class LossOptions:
     class_weights: str | None = None
     """balanced (by the counts in train) or numbers with commas, in the labels' order; null weighs all alike."""
 
+    def problems(self) -> list[str]:
+        """What is wrong with the values, one line each."""
+        found = []
+        if not 0 <= self.label_smoothing < 1:
+            found.append(f"label_smoothing is {self.label_smoothing}: it must be at least 0 and below 1, such as 0.1")
+        if not 0 <= self.focal_gamma < float("inf"):
+            found.append(f"focal_gamma is {self.focal_gamma}: it must be at least 0, such as 2")
+        if self.class_weights not in (None, "balanced") and not _numbers(self.class_weights):
+            found.append(f"class_weights is {self.class_weights!r}: expected balanced, or numbers above 0 with commas")
+        return found
+
     def losses(self, labels: Labels) -> tuple[Callable[[nn.Module, Batch], Tensor], Callable[[Batch], Tensor]]:
         """Return the loss summed over a batch, and the count of its items, as ``training.fit`` takes them.
 
@@ -53,16 +64,22 @@ class LossOptions:
         if self.class_weights == "balanced":
             rows = counts.sum()
             return rows / (len(counts) * counts) if labels.kind == "single" else (counts.max() / counts.clamp_min(1))
-        try:
-            weight = torch.tensor([float(number) for number in self.class_weights.split(",")])
-        except ValueError:
-            weight = torch.empty(0)
-        if len(weight) != labels.num_labels or not bool((weight > 0).all()):
+        weight = torch.tensor(_numbers(self.class_weights))
+        if len(weight) != labels.num_labels:
             raise InputError(
                 f"class_weights {self.class_weights!r}: expected 'balanced', or {labels.num_labels} numbers above 0 "
                 f"with commas, in the order {', '.join(labels.names[:5])}, …"
             )
         return weight
+
+
+def _numbers(text: str | None) -> list[float]:
+    """Finite numbers above 0 between commas; none where anything else is there."""
+    try:
+        found = [float(number) for number in str(text).split(",")]
+    except ValueError:
+        return []
+    return found if all(0 < number < float("inf") for number in found) else []
 
 
 def _loss(model: nn.Module, batch: Batch, criterion: Callable[[Tensor, Tensor], Tensor]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -43,8 +44,11 @@ class ModelOptions:
     lora_targets: list[str] | None = None
     """Names of the linear layers that get adapters; null is the query and value projections."""
 
-    def check_model(self) -> None:
+    def check_model(self, *, tokenizer: bool = False) -> None:
         """Refuse what is wrong with these options before data is read or a model loaded.
+
+        Args:
+            tokenizer: whether the model's folder must have one.
 
         Raises:
             InputError: options that exclude each other, an unknown variant or option of it, or an unusable folder.
@@ -61,7 +65,13 @@ class ModelOptions:
                 make_variant(self.attention, 2, 8, self.attention_kwargs)
             except (ValueError, TypeError) as error:
                 raise InputError(f"--attention: {error}") from None
-        check_model_folder(self.model)
+        try:
+            re.compile(self.attention_include)
+        except re.error as error:
+            raise InputError(
+                f"attention_include {self.attention_include!r} is no regular expression: {error}"
+            ) from None
+        check_model_folder(self.model, tokenizer=tokenizer)
 
     def load_model(
         self,

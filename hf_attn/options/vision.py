@@ -25,6 +25,11 @@ AUGMENTATIONS = (
     *("crop", "hflip", "vflip", "color_jitter", "rand_augment", "reprob"),
     *("mixup", "cutmix", "mixup_switch_prob"),
 )
+NOT_IN_A_PROBE = (
+    *("vflip", "color_jitter", "rand_augment", "reprob", "mixup", "cutmix"),
+    *("drop_path", "grad_checkpointing", "token_merging", "tta_flip"),
+)
+"""What has no effect on a linear probe, whose backbone sees each image once, as it is."""
 Head = Literal["attention", "mean", "cls", "multi_query", "jetley", "se", "cbam"]
 
 
@@ -62,10 +67,11 @@ class ImageOptions(DataOptions):
         from .. import data, models
 
         processor = models.load_image_processor(model)
-        if self.image_size:
+        if self.image_size is not None:
             config = models.load_config(model)
-            patch = getattr(getattr(config, "vision_config", config), "patch_size", None)
-            if patch:
+            config = getattr(config, "vision_config", config)
+            patch = getattr(config, "patch_size", None)
+            if patch and not hasattr(config, "depths"):  # stages of windows or convolutions pad
                 data.check_image_size(self.image_size, patch)
             processor = data.set_image_size(processor, self.image_size)
         return data.Processing(processor)
@@ -156,6 +162,16 @@ class ImageModelOptions(ModelOptions):
     tta_flip: bool = False
     """Score the mean of each image and its mirror image."""
 
+    def check_model(self, *, tokenizer: bool = False) -> None:
+        """As :meth:`ModelOptions.check_model`, and refuse what a linear probe would ignore."""
+        super().check_model(tokenizer=tokenizer)
+        ignored = [f"--{name}" for name in NOT_IN_A_PROBE if self.linear_probe and getattr(self, name, None)]
+        if ignored:
+            raise InputError(
+                f"--linear_probe runs the backbone once over each image, as it is, so {', '.join(ignored)} would do "
+                "nothing: leave that out, or train the head by --freeze encoder"
+            )
+
     def load_image_model(self, labels: Labels, image_size: int | None) -> nn.Module:
         """Load the model, for images of ``image_size`` pixels a side, and leave trainable what these options say.
 
@@ -167,10 +183,15 @@ class ImageModelOptions(ModelOptions):
         from .. import models
         from ..models.drop_path import add_drop_path, drop_path_options
 
+        def adapt(loaded: Any) -> None:
+            models.check_takes_images(loaded)
+            if image_size is not None:
+                models.set_image_size(loaded, image_size)
+
         model: Any = self.load_model(
             "image-classification",
             labels,
-            lambda loaded: models.set_image_size(loaded, image_size) if image_size else None,
+            adapt,
             head=self.head,
             head_kwargs=self.head_kwargs,
             config_options=drop_path_options(models.load_config(self.model), self.drop_path)

@@ -1,0 +1,82 @@
+"""Load what makes a model's inputs: its tokenizer, or its image processor."""
+
+import inspect
+import logging
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoImageProcessor, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.modeling_outputs import ModelOutput
+
+from ..errors import InputError
+from .checkpoint_files import check_model_folder
+from .loading import one_line
+
+logger = logging.getLogger(__name__)
+
+
+def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
+    """Load the tokenizer of a checkpoint.
+
+    Raises:
+        InputError: it has none that can be loaded, where transformers would make one without a vocabulary.
+    """
+    check_model_folder(name, tokenizer=True)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(name))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"model {str(name)!r}: its tokenizer cannot be loaded. {one_line(error)}") from error
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        raise InputError(f"model {str(name)!r} has a tokenizer without a vocabulary: it needs its tokenizer.json")
+    return tokenizer
+
+
+def load_image_processor(name: str | Path) -> Any:
+    """Load the image processor of a checkpoint in the form that needs only pillow and numpy.
+
+    Raises:
+        InputError: it has none that can be loaded.
+    """
+    try:
+        return AutoImageProcessor.from_pretrained(str(name), backend="pil")
+    except ImportError:
+        return _plain_processor(str(name))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"model {str(name)!r}: its image processor cannot be loaded; expected a preprocessor_config.json beside "
+            f"the weights. {one_line(error)}"
+        ) from error
+
+
+def _plain_processor(name: str) -> Any:
+    """The settings of a processor that has no form for pillow (DINOv3's), in ViT's: resized as bytes, not as floats.
+
+    Raises:
+        InputError: its settings are not those of a resize and a normalisation.
+    """
+    from transformers import ViTImageProcessorPil
+
+    settings, _ = ViTImageProcessorPil.get_image_processor_dict(name)
+    known = ("size", "resample", "do_resize", "do_rescale", "rescale_factor", "do_normalize", "image_mean", "image_std")
+    own = settings.get("image_processor_type", "its image processor")
+    if settings.get("do_center_crop") or settings.get("do_pad") or "size" not in settings:
+        raise InputError(f"model {name!r}: {own} has no form that works without torchvision, and cannot be imitated")
+    logger.info("%s has no form without torchvision: ViTImageProcessorPil takes its size, mean and deviation", own)
+    return ViTImageProcessorPil(**{key: settings[key] for key in known if key in settings})
+
+
+def check_takes_images(model: PreTrainedModel) -> None:
+    """Refuse a model that cannot be run on images, (batch, channels, height, width), alone, or that gives no logits.
+
+    Raises:
+        InputError: it takes texts, or patches and their places, or gives something else.
+    """
+    signature, what = inspect.signature(model.forward), type(model).__name__
+    others = [name for name in ("input_ids", "spatial_shapes") if name in signature.parameters]
+    if "pixel_values" not in signature.parameters or others:
+        raise InputError(f"{what} takes {' and '.join(others) or model.main_input_name}, not images alone")
+    given = signature.return_annotation
+    if inspect.isclass(given) and issubclass(given, ModelOutput) and not hasattr(given, "logits"):
+        raise InputError(
+            f"{what} gives {given.__name__}, which has no logits: give it a head, such as --head attention"
+        )
