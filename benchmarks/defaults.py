@@ -25,10 +25,10 @@ TASKS = {
 }
 METRICS = {"banking77": "accuracy", "sst2": "accuracy", "stsb": "spearman"}
 SETTINGS = {
-    "default": [],
-    "lr 1e-4": ["--lr", "1e-4"],
-    "lr 4e-4": ["--lr", "4e-4"],
-    "lr 1e-4, head 1e-3": ["--lr", "1e-4", "--head_lr", "1e-3"],
+    "default": [],  # lr 1e-4, head 1e-3
+    "lr 1e-4, head 1e-4": ["--lr", "1e-4", "--head_lr", "1e-4"],
+    "lr 2e-4, head 2e-4": ["--lr", "2e-4", "--head_lr", "2e-4"],
+    "lr 4e-4, head 4e-4": ["--lr", "4e-4", "--head_lr", "4e-4"],
     "8 epochs": ["--epochs", "8"],
     "layer decay 0.9": ["--layer_decay", "0.9"],
     "EMA 0.99": ["--ema", "0.99"],

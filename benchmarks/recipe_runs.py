@@ -28,8 +28,9 @@ class Runs:
             )
             seconds = round(time.perf_counter() - started)
             facts = json.loads(Path(folder, "run/run.json").read_text())
-        scores = facts["scores"]["test"]
-        self.found[key] = {**{name: scores[name] for name in metrics}, "seconds": seconds}
+        scores, training = facts["scores"]["test"], facts["training"]
+        self.found[key] = {name: scores[name] for name in metrics}
+        self.found[key] |= {"seconds": seconds, "examples_per_second": training["examples_per_second"]}
         if facts["interval"]:
             self.found[key]["interval"] = facts["interval"]["test"]
         print(key, self.found[key], file=sys.stderr)

@@ -51,7 +51,7 @@ def run_trainer(args, best, turns):
         per_device_train_batch_size=args.batch_size,
         per_device_eval_batch_size=2 * args.batch_size,
         max_steps=args.steps,
-        learning_rate=2e-4,
+        learning_rate=1e-4,
         weight_decay=0.01,
         warmup_steps=0.06,
         seed=args.seed,

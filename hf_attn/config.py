@@ -62,10 +62,10 @@ class Batches:
 class Optimization:
     """Optimizer (AdamW) and schedule"""
 
-    lr: float = 2e-4
+    lr: float = 1e-4
     """Highest learning rate."""
     head_lr: float | None = None
-    """Learning rate of the head, all that stands above the last block; null is lr."""
+    """Learning rate of the head, all that stands above the last block; null is 10 x lr."""
     attention_lr: float | None = None
     """Learning rate of the parameters that an attention variant adds; null is 10 x lr."""
     weight_decay: float = 0.01

@@ -23,8 +23,8 @@ def create(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
     Raises:
         ValueError: nothing is trainable.
     """
-    attention_lr = config.attention_lr if config.attention_lr is not None else 10 * config.lr
-    groups = parameter_groups(model, config.lr, config.weight_decay, config.layer_decay, attention_lr, config.head_lr)
+    attention_lr, head_lr = (10 * config.lr if rate is None else rate for rate in (config.attention_lr, config.head_lr))
+    groups = parameter_groups(model, config.lr, config.weight_decay, config.layer_decay, attention_lr, head_lr)
     if not groups:
         raise ValueError("no parameter of the model is trainable: unfreeze some of it")
     device = groups[0]["params"][0].device.type
@@ -44,15 +44,15 @@ def parameter_groups(
     Weights are decayed, but norms, biases and other vectors are not. With ``layer_decay`` δ a parameter that lies n
     blocks below the head learns at lr·δⁿ, the embeddings lowest of all (Howard & Ruder 2018; Clark et al. 2020).
     Parameters of an attention variant learn at ``attention_lr`` (``lr`` if None) and are never decayed: they are
-    written as differences from the pretrained function. What stands above the blocks learns at ``head_lr`` (``lr`` if
-    None).
+    written as differences from the pretrained function. What stands above the blocks, or is a head alone
+    (``models.Probe``), learns at ``head_lr`` (``lr`` if None).
 
     Returns:
         ``{"params", "lr", "weight_decay", "names"}`` each.
     """
     depth = depths(model)
     top = max(depth.values(), default=0)
-    has_head = top > min(depth.values(), default=0)
+    has_head = top > min(depth.values(), default=0) or all(name.startswith("head.") for name in depth)
     groups: dict[tuple[float, float], dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:

@@ -131,6 +131,12 @@ def test_the_head_has_its_own_rate_where_there_are_blocks_below_it():
         name for name in found if "layer." not in name and "embeddings" not in name
     }
     assert {rate for rate, _ in rates(nn.Linear(2, 2), head_lr=9.0).values()} == {1.0}
+    assert {rate for rate, _ in rates(nn.ModuleDict({"head": nn.Linear(2, 2)}), head_lr=9.0).values()} == {9.0}
+
+
+def test_head_and_attention_learn_at_ten_times_the_rate_if_not_told():
+    groups = optim.create(tiny_model(), TrainConfig(lr=1e-3, warmup=0.0)).param_groups
+    assert groups[0]["lr"] == pytest.approx(1e-2) and "classifier.weight" in groups[0]["names"]
 
 
 def test_frozen_parameters_are_left_out():

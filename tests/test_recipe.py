@@ -198,7 +198,7 @@ def test_help_is_grouped_and_names_defaults():
     assert done.returncode == 0
     for group in ("Model and attention:", "Data:", "Batches:", "Loss:", "Hub:", "How long to train:"):
         assert group in done.stdout
-    assert "default: 0.0002" in done.stdout and "Tokens of a text" in done.stdout
+    assert "default: 0.0001" in done.stdout and "Tokens of a text" in done.stdout
     assert "folder of an earlier run. (required)" in " ".join(done.stdout.split())
 
 
