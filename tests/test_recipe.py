@@ -53,7 +53,9 @@ def run(model, dataset, output, *more):
 @pytest.fixture(scope="module")
 def finished(model, reviews, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "reviews"
-    scores = run(model, reviews, folder, "--attention", "talking_heads", "--lr", "1e-3", "--epochs", "4")
+    scores = run(
+        model, reviews, folder, "--attention", "talking_heads", "--lr", "1e-3", "--head_lr", "1e-3", "--epochs", "4"
+    )
     return folder, scores
 
 
@@ -294,7 +296,7 @@ def test_a_run_is_never_overwritten_unasked(finished, model, reviews):
 
 def test_resuming_with_other_arguments_says_which(finished, model, reviews):
     folder, _ = finished
-    with pytest.raises(InputError, match="lr was 0.001 and is 0.0002"):
+    with pytest.raises(InputError, match="lr was 0.001 and is 0.0001"):
         run(model, reviews, folder, "--attention", "talking_heads", "--epochs", "4", "--resume")
 
 

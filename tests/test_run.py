@@ -227,8 +227,10 @@ def test_a_missing_shard_is_named(tmp_path):
         check_model_folder(folder)
 
 
-def test_a_folder_that_is_missing_is_told_from_a_hub_id(tmp_path):
-    check_model_folder("google-bert/bert-base-uncased")
+def test_a_folder_that_is_missing_is_told_from_a_hub_id(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(InputError, match="is no folder here, nor in the cache .* and the Hub cannot be reached"):
+        check_model_folder("google-bert/bert-base-uncased", cache_dir=tmp_path)
     for missing in (tmp_path / "none", "./runs/none", "runs/a/none", "../none"):
         with pytest.raises(InputError, match="does not exist"):
             check_model_folder(missing)

@@ -75,7 +75,7 @@ def test_batch_size_and_accumulation_make_the_same_steps(losses, config):
 
 def test_the_step_is_that_of_plain_torch(config):
     """Three steps of a loop written out: mean loss, clipping, AdamW, linear schedule."""
-    arguments = config(max_steps=3, dropout=0.0, warmup=0, max_grad_norm=0.1, weight_decay=0.1)
+    arguments = config(max_steps=3, dropout=0.0, warmup=0, max_grad_norm=0.1, weight_decay=0.1, head_lr=1e-3)
     seen = []
 
     def keep(model, batch):
