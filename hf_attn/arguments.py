@@ -94,10 +94,18 @@ def command_line(main: Callable[[list[str]], object]) -> NoReturn:
     sys.exit(status)
 
 
+class StderrHandler(logging.Handler):
+    """Writes to whatever ``sys.stderr`` is at the time."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a message on a line of its own."""
+        print(self.format(record), file=sys.stderr, flush=True)
+
+
 def _log_to_stderr() -> None:
     """Show what the package says of data and models; a program's first process alone."""
     logger = logging.getLogger("hf_attn")
-    logger.addHandler(logging.StreamHandler())
+    logger.handlers = [StderrHandler()]
     logger.setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.ERROR)
 
 

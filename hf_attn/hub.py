@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from .card import with_model_id
 from .errors import InputError
+from .hub_connection import ask_again
 from .models.checkpoint_files import check_model_folder
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def check_access(repo_id: str, token: str | None = None) -> "HfApi":
     if not token:
         raise InputError(NO_TOKEN)
     api = HfApi(token=token)
+    ask_again()
     with hub_errors(repo_id):
         account = api.whoami()
     role = account.get("auth", {}).get("accessToken", {}).get("role")

@@ -36,6 +36,14 @@ def use_cache_if_unreachable() -> bool:
     return _answered
 
 
+def ask_again() -> None:
+    """Let Hub clients try to reach it, if :func:`use_cache_if_unreachable` has kept them from it."""
+    global _switched_off
+    if _switched_off:
+        _switched_off = False
+        _set_offline(False)
+
+
 def _set_offline(offline: bool) -> None:
     from huggingface_hub import constants
 

@@ -153,7 +153,7 @@ def test_help_says_every_argument_with_default_in_groups(capsys):
     text = " ".join(capsys.readouterr().out.split())
     for title in ("Run and output:", "How long to train:", "Optimizer (AdamW) and schedule:", "Train a tiny BERT"):
         assert title in text
-    for words in ("--lr", "Highest learning rate.", "default: 0.0002", "Passes over the training examples"):
+    for words in ("--lr", "Highest learning rate.", "default: 0.0001", "Passes over the training examples"):
         assert words in text
     for name in arguments.arguments_of(JobConfig):
         assert f"--{name.name}" in text

@@ -41,6 +41,8 @@ def classifiers() -> dict[str, type[PreTrainedModel]]:
     """Return the image classifier of every model type that has one."""
     found = {}
     for config_class in MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING:
+        if config_class.model_type.startswith("hf_attn_"):
+            continue
         classes = MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING[config_class]
         found[config_class.model_type] = classes[0] if isinstance(classes, (list, tuple)) else classes
     return found
