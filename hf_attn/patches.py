@@ -6,7 +6,6 @@ from math import isqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -63,18 +62,13 @@ def maps_of(model: "PreTrainedModel", pixel_values: Tensor) -> dict[str, np.ndar
     """Return (images, rows, columns) weights by title."""
     from .attention import attention_map, attention_rollout, supported
 
-    own: Any = getattr(model, "attention_over_positions", None)
-    if own is not None:
-        training = model.training
-        model.eval()
-        with torch.no_grad():
-            weights = own(pixel_values)
-        model.train(training)
-        return {} if weights is None else {"head, mean of queries": weights.float().mean(1).cpu().numpy()}
-    if not supported(type(model)):
-        return {}
     inputs = {"pixel_values": pixel_values}
+    own: Any = getattr(model, "attention_over_positions", None)
     try:
+        if own is not None:
+            return {"head, mean of queries": own(pixel_values).float().mean(1).cpu().numpy()}
+        if not supported(type(model)):
+            return {}
         last = attention_map(model, inputs, layers=[-1])[0].mean(1)
         rolled = attention_rollout(model, inputs)
     except (ValueError, IndexError):

@@ -101,6 +101,8 @@ def test_the_card_is_about_images(finished):
     [
         ("--head", "attention", "--freeze", "encoder"),
         ("--head", "multi_query", "--attention", "entmax15"),
+        ("--head", "mean"),
+        ("--head", "cbam"),
         ("--lora", "4", "--crop", "resized"),
         ("--drop_path", "0.2", "--grad_checkpointing", "--ema", "0.9"),
         ("--channels_last", "--tta_flip", "--class_weights", "balanced", "--focal_gamma", "2"),
