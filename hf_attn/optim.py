@@ -45,7 +45,7 @@ def parameter_groups(
     blocks below the head learns at lr·δⁿ, the embeddings lowest of all (Howard & Ruder 2018; Clark et al. 2020).
     Parameters of an attention variant learn at ``attention_lr`` (``lr`` if None) and are never decayed: they are
     written as differences from the pretrained function. What stands above the blocks, or is a head alone
-    (``models.Probe``), learns at ``head_lr`` (``lr`` if None).
+    (``probe.Probe``), learns at ``head_lr`` (``lr`` if None).
 
     Returns:
         ``{"params", "lr", "weight_decay", "names"}`` each.

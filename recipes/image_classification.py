@@ -25,7 +25,7 @@ class Config(ImageModelOptions, ImageOptions, AugmentOptions, TrainConfig, LossO
 def main(argv: list[str] | None = None) -> dict[str, float]:
     """Train, score, save and describe one run; return its test scores."""
     args = parse(Config, argv, recipe="image_classification")
-    from hf_attn import cpu, data, evaluation, hub, image_report, losses, models, run, training
+    from hf_attn import cpu, data, evaluation, hub, image_report, losses, models, probe, run, training
 
     args.check_model()
     accelerator = training.start(args)
@@ -49,8 +49,8 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     loss_fn, count = args.losses(labels)
     trained, seen = model, rows
     if args.linear_probe:  # the backbone runs once over every image, as it is
-        seen = {name: models.features(model, loader(split, as_seen), accelerator, name) for name, split in rows.items()}
-        trained, collate, as_seen = models.Probe(model), models.collate_features, models.collate_features
+        seen = {name: probe.features(model, loader(split, as_seen), accelerator, name) for name, split in rows.items()}
+        trained, collate, as_seen = probe.Probe(model), probe.collate_features, probe.collate_features
     else:
         loss_fn = losses.with_augmentation(loss_fn, augment)
     train = data.train_loader(

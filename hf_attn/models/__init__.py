@@ -1,18 +1,14 @@
 """Loading pretrained models, and choosing what of them is trained."""
 
 from .loading import load, load_config
-from .probe import Probe, collate_features, features
 from .processors import check_takes_images, load_image_processor, load_tokenizer
 from .resolution import set_image_size
 from .trainable import Lora, add_lora, freeze, merge_lora
 
 __all__ = [
     "Lora",
-    "Probe",
     "add_lora",
     "check_takes_images",
-    "collate_features",
-    "features",
     "freeze",
     "load",
     "load_config",

@@ -12,8 +12,9 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import ModelOutput
 
-from ..errors import InputError
-from .trainable import head_modules
+from .errors import InputError
+from .evaluation import predict
+from .models.trainable import head_modules
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -67,6 +68,24 @@ def collate_features(rows: list[dict[str, Any]]) -> dict[str, Tensor]:
     return {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
 
 
+class BelowHead(nn.Module):
+    """A model that gives what its head sees, (batch, …), in place of logits."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.model, self.head = model, Probe(model).head
+
+    def forward(self, **inputs: Tensor) -> ModelOutput:
+        """Return the input of the head as ``logits``."""
+        seen: list[Tensor] = []
+        hook = self.head.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+        try:
+            self.model(**inputs)
+        finally:
+            hook.remove()
+        return ModelOutput(logits=seen[0])
+
+
 def features(
     model: PreTrainedModel, loader: Iterable[dict[str, Tensor]], accelerator: Accelerator, title: str = ""
 ) -> FeatureRows:
@@ -78,26 +97,6 @@ def features(
         accelerator: of the run.
         title: of the progress bar.
     """
-    from accelerate.utils import gather_object
-
-    seen: list[Any] = []
-    head = Probe(model).head
-    hook = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].float().cpu().numpy()))
-    rows, labels = [], []
-    was_training = model.training
-    model.eval().to(accelerator.device)  # type: ignore[arg-type]
-    try:
-        with torch.inference_mode(), accelerator.autocast():
-            for batch in tqdm(loader, desc=title, disable=not accelerator.is_main_process, leave=False):
-                inputs = {name: tensor.to(accelerator.device, non_blocking=True) for name, tensor in batch.items()}
-                rows.append(inputs.pop("ids").cpu().numpy())
-                labels.append(inputs.pop("labels").cpu().numpy())
-                model(**inputs)
-    finally:
-        hook.remove()
-        model.train(was_training)
-    mine = list(zip(seen, labels, rows, strict=True))
-    everywhere = gather_object(mine) if accelerator.num_processes > 1 else mine
-    columns = [np.concatenate(parts) for parts in zip(*everywhere, strict=True)]
-    order = np.argsort(columns[2])
-    return FeatureRows(*(column[order] for column in columns))
+    bar = tqdm(loader, desc=title, disable=not accelerator.is_main_process, leave=False)
+    found = predict(BelowHead(model).to(accelerator.device), bar, accelerator)
+    return FeatureRows(found.logits, np.asarray(found.labels), found.ids)
