@@ -9,6 +9,7 @@ import torch
 
 from hf_attn.attention import VARIANTS, Variant, list_variants, make_variant, register_variant, variant_info
 from hf_attn.attention.normalizers import Blend, entmax15, sparsemax
+from hf_attn.attention.variant import product_context, softmax_context
 
 BATCH, HEADS, QUERIES, KEYS, SIZE = 2, 3, 4, 6, 5
 BUILT_IN = list_variants()
@@ -124,6 +125,33 @@ def test_fused_path_equals_plain_path_forward_and_backward(name, extra):
         for plain, fused in zip(*results, strict=True):
             assert (plain is None) == (fused is None), which
             assert plain is None or (plain - fused).abs().max() < 1e-10, which
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.bfloat16, 3e-2)])
+@pytest.mark.parametrize("which", CASES)
+def test_the_path_of_products_equals_the_kernel_forward_and_backward(which, dtype, tolerance):
+    results = []
+    for path, kind in ((product_context, dtype), (softmax_context, torch.float64)):
+        inputs = case(which)
+        scaling = inputs.pop("scaling") or SIZE**-0.5
+        inputs = {name: x if name == "keep" or x is None else x.to(kind) for name, x in inputs.items()}
+        tensors = [x.requires_grad_() for name, x in inputs.items() if name != "keep" and x is not None]
+        context = path(**inputs | {"query": inputs["query"] * scaling}, dropout=0.0)
+        assert context.dtype == kind
+        results.append((context, *torch.autograd.grad(context.square().sum(), tensors)))
+    for found, expected in zip(*results, strict=True):
+        assert (found - expected).abs().max() < tolerance * max(1.0, expected.abs().max())
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_training_in_bf16_on_a_cpu_takes_products_whatever_autocast_says(dropout):
+    inputs = [x.to(torch.bfloat16).requires_grad_() for x in list(case("plain").values())[:3]]
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.manual_seed(0)
+        found = softmax_context(*inputs, None, None, dropout)
+        torch.manual_seed(0)
+        assert torch.equal(found, product_context(*inputs, None, None, dropout))
+    assert found.dtype == torch.bfloat16
 
 
 def test_the_list_says_which_variants_have_a_fused_path():

@@ -59,7 +59,7 @@ def attend(
     watch = module.__dict__.get(WATCH)
     need_weights = slot is not None and _wants_weights(kwargs)
     _check(module, slot, query, kwargs)
-    plain = plain_is_faster(query, key.shape[-2], dropout) and not torch.compiler.is_compiling()
+    plain = plain_is_faster(query, key.shape[-2], dropout)
     stock = None
     if slot is None and not plain:
         stock = functools.partial(

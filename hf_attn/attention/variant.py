@@ -113,9 +113,7 @@ class Variant(nn.Module):
             scores = scores + bias
         if keep is None:
             return scores, None
-        # A sum with the mask's few elements, and a product, cost less than filling: nothing of it is kept for backward.
-        mask = torch.zeros_like(keep, dtype=scores.dtype).masked_fill_(~keep, torch.finfo(scores.dtype).min)
-        return scores + mask, keep
+        return scores + mask_as_sum(keep, scores.dtype), keep
 
     def fused(
         self,
@@ -167,10 +165,9 @@ class Variant(nn.Module):
                 "choose another variant or another architecture"
             )
         scaling = self.head_dim**-0.5 if scaling is None else scaling
-        if not need_weights and not plain_is_faster(query, key.shape[-2], dropout):
-            context = self.fused(query, key, value, bias, keep, scaling, dropout)
-            if context is not None:
-                return self.output(context, query).to(value.dtype), None
+        context = None if need_weights else self.fused(query, key, value, bias, keep, scaling, dropout)
+        if context is not None:
+            return self.output(context, query).to(value.dtype), None
         weights = self.weights(query, key, bias, keep, scaling)
         context = cheap_dropout(weights.to(value.dtype), dropout) @ value
         return self.output(context, query).to(value.dtype), weights
@@ -181,12 +178,12 @@ class Variant(nn.Module):
 
 
 def plain_is_faster(query: Tensor, keys: int, dropout: float) -> bool:
-    """Whether making the weights costs less than torch's fused kernel: on a CPU, in training.
+    """Whether matrix products and a softmax cost less than torch's fused kernel: on a CPU, in training.
 
     There the kernel with dropout makes the weights as well, and draws its random numbers one by one; and in bf16 its
     backward pass takes several times as long, up to a few hundred keys (``benchmarks/attention_path.py``).
     """
-    if query.device.type != "cpu":
+    if query.device.type != "cpu" or torch.compiler.is_compiling():
         return False
     return dropout > 0 or (query.requires_grad and query.dtype == torch.bfloat16 and keys <= SHORT)
 
@@ -201,12 +198,35 @@ def select_rows(tensor: Any, rows: Tensor | None) -> Any:
 def softmax_context(
     query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, keep: Tensor | None, dropout: float
 ) -> Tensor:
-    """Return ``softmax(q kᵀ + bias) v`` by torch's fused kernel, 0 where nothing is kept; shapes as in `Variant`."""
+    """Return ``softmax(q kᵀ + bias) v`` by the faster path, 0 where nothing is kept; shapes as in `Variant`."""
+    query, key = query.to(value.dtype), key.to(value.dtype)
+    if plain_is_faster(query, key.shape[-2], dropout):
+        return product_context(query, key, value, bias, keep, dropout)
     mask = keep
     if bias is not None:
         mask = bias.to(value.dtype)
         if keep is not None:
             mask = mask.masked_fill(~keep, -torch.inf)
-    return F.scaled_dot_product_attention(
-        query.to(value.dtype), key.to(value.dtype), value, attn_mask=mask, dropout_p=dropout, scale=1.0
-    )
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout, scale=1.0)
+
+
+def product_context(
+    query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, keep: Tensor | None, dropout: float
+) -> Tensor:
+    """:func:`softmax_context` whose scores and weights stay in the type of ``value``, which halves their memory."""
+    with torch.autocast(query.device.type, enabled=False):
+        scores = query @ key.transpose(-1, -2)
+        if bias is not None:
+            scores = scores + bias
+        if keep is None:
+            return cheap_dropout(scores.softmax(-1).to(value.dtype), dropout) @ value
+        weights = (scores + mask_as_sum(keep, scores.dtype)).softmax(-1).to(value.dtype)
+        return cheap_dropout(weights * keep.to(value.dtype), dropout) @ value
+
+
+def mask_as_sum(keep: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return 0 where ``keep``, elsewhere the most negative number of ``dtype``, to be added to scores.
+
+    A sum with a mask's few elements costs less than filling: nothing of it is kept for the backward pass.
+    """
+    return torch.zeros_like(keep, dtype=dtype).masked_fill_(~keep, torch.finfo(dtype).min)
