@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification
 
-from hf_attn import InputError, models
+from hf_attn import InputError, models, optim
 from hf_attn.attention.modeling_cifar_resnet import (
     CifarResNetBlock,
     CifarResNetForImageClassification,
@@ -144,9 +144,19 @@ def test_pretrained_logits_are_unchanged_by_a_new_attention_layer(converted, lay
         model, info = CifarResNetForImageClassification.from_pretrained(
             converted, channel_attention=layer, output_loading_info=True
         )
-    assert info["missing_keys"] and all(".attention." in key for key in info["missing_keys"])
+    assert info["missing_keys"] and all(".hf_attn." in key for key in info["missing_keys"])
     with torch.no_grad():
         torch.testing.assert_close(model.eval()(images).logits, plain(images).logits, atol=1e-5, rtol=0)
+
+
+@real
+def test_models_load_puts_attention_into_a_plain_checkpoint_to_be_trained_as_such(converted):
+    options = {"channel_attention": "se"}
+    model = models.load(converted, task="image-classification", labels=3, config_options=options)
+    groups = optim.parameter_groups(model, lr=1e-3, weight_decay=0.1, attention_lr=1e-2)
+    rates = {name: (group["lr"], group["weight_decay"]) for group in groups for name in group["names"]}
+    assert rates["resnet.stages.2.0.hf_attn.excite"] == (1e-2, 0.0)
+    assert rates["resnet.stages.2.0.convolution1.weight"] == (1e-3, 0.1)
 
 
 @real
@@ -165,7 +175,7 @@ def test_an_attention_layer_learns_and_comes_back_from_disk(layer, tmp_path):
     model = CifarResNetForImageClassification(config)
     images, labels = torch.randn(6, 3, 16, 16), torch.tensor([0, 1, 2, 0, 1, 2])
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    before = {name: p.clone() for name, p in model.named_parameters() if ".attention." in name}
+    before = {name: p.clone() for name, p in model.named_parameters() if ".hf_attn." in name}
     for _ in range(3):
         model(images, labels=labels).loss.backward()
         optimizer.step()
@@ -185,12 +195,12 @@ def test_attention_stands_on_the_residual_branch_before_the_sum():
     block = CifarResNetBlock(config, 16, 32, stride=2).eval()
     images = torch.randn(2, 16, 8, 8)
     with torch.no_grad():
-        block.attention.excite.normal_()
+        block.hf_attn.excite.normal_()
         branch = block.normalization2(block.convolution2(F.relu(block.normalization1(block.convolution1(images)))))
         shortcut = torch.zeros(2, 32, 4, 4)
         for channel in range(16):
             shortcut[:, 8 + channel] = images[:, channel, ::2, ::2]
-        torch.testing.assert_close(block(images), F.relu(block.attention(branch) + shortcut))
+        torch.testing.assert_close(block(images), F.relu(block.hf_attn(branch) + shortcut))
 
 
 @pytest.mark.parametrize("blocks", [3, 5, 7, 9])

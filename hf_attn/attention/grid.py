@@ -34,9 +34,10 @@ class PatchGrid:
         self.prefix = keys - self.rows * self.columns
         if self.prefix < 0:
             raise ValueError(f"grid={list(grid or ())} has {self.rows * self.columns} patches, the layer {keys} tokens")
-        if grid is None and self.prefix > LARGEST_PREFIX:
+        if self.prefix > LARGEST_PREFIX:
+            shape = "square grid" if grid is None else f"grid of {self.rows} rows and {self.columns} columns"
             raise ValueError(
-                f"{keys} tokens are no square grid of patches after at most {LARGEST_PREFIX} other tokens: "
+                f"{keys} tokens are no {shape} of patches after at most {LARGEST_PREFIX} other tokens: "
                 "give grid=[rows, columns], or leave this layer out with attn_variant_include"
             )
 

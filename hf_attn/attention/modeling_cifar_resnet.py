@@ -73,9 +73,9 @@ class CifarResNetBlock(nn.Module):
         self.normalization1 = nn.BatchNorm2d(out_channels)
         self.convolution2 = nn.Conv2d(out_channels, out_channels, 3, 1, 1, bias=False)
         self.normalization2 = nn.BatchNorm2d(out_channels)
-        self.attention: nn.Module | None = None
+        self.hf_attn: nn.Module | None = None
         if config.channel_attention is not None:
-            self.attention = make_layer(
+            self.hf_attn = make_layer(
                 config.channel_attention, out_channels, **(config.channel_attention_kwargs or {})
             )
 
@@ -83,8 +83,8 @@ class CifarResNetBlock(nn.Module):
         """Return (batch, out_channels, height / stride, width / stride)."""
         residual = F.relu(self.normalization1(self.convolution1(hidden_state)))
         residual = self.normalization2(self.convolution2(residual))
-        if self.attention is not None:
-            residual = self.attention(residual)
+        if self.hf_attn is not None:
+            residual = self.hf_attn(residual)
         return F.relu(residual + self.shortcut(hidden_state))
 
     def shortcut(self, hidden_state: Tensor) -> Tensor:
