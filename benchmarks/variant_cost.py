@@ -1,26 +1,30 @@
 """What each attention variant costs: a training step and a forward pass against the stock model, interleaved.
 
     python benchmarks/variant_cost.py --tokens 64 --save
+    python benchmarks/variant_cost.py --image_size 160 --save     # of a ViT-Ti/16
 
-All models share MiniLM's weights. Round after round, each takes one step in turn; printed are medians of the ratio to
-the stock model's step of the same round. ``dot_product`` is what the seam itself costs; ``watched`` is the stock
-model's forward pass with the [CLS] row of the last layer taken.
+All models share MiniLM's weights, or the ViT's. Round after round, each takes one step in turn; printed are medians of
+the ratio to the stock model's step of the same round. ``dot_product`` is what the seam itself costs; ``watched`` is the
+stock model's forward pass with the first row ([CLS]) of the last layer taken.
 """
 
 import argparse
 import json
+import os
 import statistics
 import time
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForImageClassification, AutoModelForSequenceClassification
 
 import hf_attn
 from hf_attn.attention import VARIANTS, watch_attention
+from hf_attn.models import resolution
 from hf_attn.models.quickstart import checkpoint
 
+VIT = Path(os.environ.get("HF_ATTN_SHARED", "../shared"), "checkpoints/vit-tiny-patch16-224-in1k")
 RESULTS = Path(__file__).parent / "results" / "variant_cost.json"
 
 
@@ -46,29 +50,37 @@ def watched(model, inputs):
 def seconds(step, model, inputs):
     started = time.perf_counter()
     step(model, inputs)
-    if inputs["input_ids"].is_cuda:
+    if model.device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - started
+
+
+def texts(args, device):
+    model = AutoModelForSequenceClassification.from_pretrained(checkpoint(), num_labels=2).to(device)
+    ids = torch.randint(1000, 20000, (args.batch_size, args.tokens), device=device)
+    mask = torch.ones_like(ids)
+    mask[1::2, -args.tokens // 8 :] = 0
+    return model, {"input_ids": ids, "attention_mask": mask}
+
+
+def images(args, device):
+    model = AutoModelForImageClassification.from_pretrained(VIT).to(device)
+    resolution.set_image_size(model, args.image_size)
+    return model, {"pixel_values": torch.randn(args.batch_size, 3, args.image_size, args.image_size, device=device)}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch_size", type=int, default=16)
     parser.add_argument("--tokens", type=int, default=64, help="tokens of each text (default: 64)")
+    parser.add_argument("--image_size", type=int, help="pixels a side: images and a ViT in place of texts")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--save", action="store_true", help=f"write {RESULTS.name}")
     args = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    stock = AutoModelForSequenceClassification.from_pretrained(checkpoint(), num_labels=2).to(device)
-    models = {"stock": stock} | {
-        name: hf_attn.swap_attention(stock, name)
-        for name in hf_attn.list_variants()
-        if not VARIANTS[name].needs_patches
-    }
-    ids = torch.randint(1000, 20000, (args.batch_size, args.tokens), device=device)
-    mask = torch.ones_like(ids)
-    mask[1::2, -args.tokens // 8 :] = 0
-    inputs = {"input_ids": ids, "attention_mask": mask}
+    stock, inputs = (images if args.image_size else texts)(args, device)
+    names = [name for name in hf_attn.list_variants() if args.image_size or not VARIANTS[name].needs_patches]
+    models = {"stock": stock} | {name: hf_attn.swap_attention(stock, name) for name in names}
     contests = {(name, step): [] for name in models for step in (train, forward)} | {("stock", watched): []}
     for round_ in tqdm(range(args.rounds + 2)):
         for (name, step), times in contests.items():
@@ -86,9 +98,12 @@ def main():
     for name, (training, inference) in rows.items():
         print(f"| {name} | {'' if training is None else f'{training:.2f}'} | {inference:.2f} |")
     if args.save:
+        size = f"--image_size {args.image_size}" if args.image_size else f"--tokens {args.tokens}"
+        command = f"python benchmarks/variant_cost.py {size} --batch_size {args.batch_size} --save"
+        found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        found["images" if args.image_size else "texts"] = {"command": command, "device": device, "rows": rows}
         RESULTS.parent.mkdir(exist_ok=True)
-        command = f"python benchmarks/variant_cost.py --tokens {args.tokens} --batch_size {args.batch_size} --save"
-        RESULTS.write_text(json.dumps({"command": command, "device": device, "rows": rows}, indent=1) + "\n")
+        RESULTS.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":
