@@ -154,12 +154,22 @@ def score_table(record: "RunRecord") -> str:
         values = [scores.get(name) for scores in splits.values()]
         rows.append([escape(METRICS.get(name, (name, name))[1]), *("" if v is None else f"{v:.4f}" for v in values)])
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    if how := scored_by(record.config):
+        table += f"\n\nThe test scores are those of the model with {how}; loaded as above, it runs without."
     if record.interval is None:
         return table
     low, high = record.interval
     name = escape(METRICS.get(record.metric, ("", record.metric))[1])
     count = len(record.predictions.ids)
     return f"{table}\n\n{name} on test: 95 % bootstrap interval {low:.4f} to {high:.4f} ({count:,} examples)."
+
+
+def scored_by(config: Any) -> str:
+    """Say what was done for the test scores that the saved model does not do by itself."""
+    how = ["its mean over each image and its mirror image"] if getattr(config, "tta_flip", False) else []
+    if merged := getattr(config, "token_merging", 0):
+        how.append(f"{merged} tokens merged in each block")
+    return " and ".join(how)
 
 
 def argument_table(config: Any) -> str:

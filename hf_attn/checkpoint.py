@@ -96,7 +96,8 @@ class Checkpoints:
     def _write(self, folder: Path, history: History, randoms: list[dict[str, Any]]) -> None:
         save_file(_weights(self.model), folder / WEIGHTS, metadata={"format": "pt"})
         if self.ema is not None:
-            save_file(self.ema.averages, folder / AVERAGES, metadata={"format": "pt"})
+            averages = {name: average.contiguous() for name, average in self.ema.averages.items()}
+            save_file(averages, folder / AVERAGES, metadata={"format": "pt"})
         scaler = self.accelerator.scaler
         states = {
             "optimizer": self.optimizer.state_dict(),

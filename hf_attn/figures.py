@@ -75,7 +75,8 @@ def curves(log: list[dict[str, Any]], metric: str | None = None) -> "Figure":
     figure, axes = canvas(3.9 * panels, 3.3, ncols=panels)
     step, loss = series(log, "loss")
     axes[0].plot(step, loss, color=BLUE, alpha=0.25, linewidth=1)
-    axes[0].plot(step, smooth(loss), color=BLUE, label="training, smoothed")
+    alone = "o" if len(step) == 1 else None  # a line of one point is not seen
+    axes[0].plot(step, smooth(loss), color=BLUE, marker=alone, markersize=4, label="training, smoothed")
     if any("validation/loss" in row for row in validation):
         axes[0].plot(*series(validation, "validation/loss"), "o-", color=ORANGE, markersize=4, label="validation")
     axes[0].set(title="Loss", ylim=(0, None))
@@ -84,12 +85,15 @@ def curves(log: list[dict[str, Any]], metric: str | None = None) -> "Figure":
         step, values = series(validation, score)
         axes[1].plot(step, values, "o-", color=ORANGE, markersize=4)
         axes[1].set(title=f"Validation {metric.replace('_', ' ')}")
-    axes[-1].plot(*series(log, "lr"), color=GREY)
+    axes[-1].plot(*series(log, "lr"), color=GREY, marker=alone, markersize=4)
     axes[-1].set(title="Learning rate", ylim=(0, None))
     axes[-1].locator_params(axis="y", nbins=5)
     axes[-1].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    for line in [line for axis in axes for line in axis.lines]:
+        line.set_clip_on(False)  # the last marker stands on the edge
     for axis in axes:
         axis.set(xlabel="step", xlim=(0, max(row["step"] for row in log)))
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(axis="y")
     return figure
 

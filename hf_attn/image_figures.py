@@ -42,9 +42,9 @@ def contact_sheet(
 
 @styled
 def attention_over_patches(examples: Sequence[AttendedImage]) -> "Figure":
-    """Draw a row for each image: the image, then each of its maps laid over it.
+    """Draw a row for each image: the image, then each of its maps laid over it in grey.
 
-    Each map's colours go from none at its least weight to the strongest at its greatest.
+    Each map's colours go from its least weight to its greatest.
     """
     titles = list(examples[0].maps)
     figure, axes = canvas(
@@ -54,15 +54,18 @@ def attention_over_patches(examples: Sequence[AttendedImage]) -> "Figure":
         height, width = example.pixels.shape[:2]
         said = [("predicted", example.prediction), ("true", example.label)]
         for axis in row:
-            axis.imshow(example.pixels, extent=(0, width, height, 0))
             axis.set_axis_off()
+        row[0].imshow(example.pixels, extent=(0, width, height, 0))
+        grey = example.pixels.mean(-1)
         text = "\n".join(f"{what}: {shorten(name, 26)}" for what, name in said if name)
         row[0].set_title(text, fontsize=8, fontweight="normal", pad=4)
         for axis, title in zip(row[1:], titles, strict=True):
             weights = example.maps[title]
-            axis.imshow(np.full((1, 1, 3), 255, np.uint8), extent=(0, width, height, 0), alpha=0.35)
-            span = np.ptp(weights) or 1.0
-            strength = (weights - weights.min()) / span
-            axis.imshow(weights, cmap="inferno", alpha=0.15 + 0.6 * strength, extent=(0, width, height, 0))
+            axis.imshow(grey, cmap="gray", vmin=0, vmax=255, extent=(0, width, height, 0))
+            strength = (weights - weights.min()) / (np.ptp(weights) or 1.0)
+            drawn = axis.imshow(strength, cmap="inferno", alpha=0.55, vmin=0, vmax=1, extent=(0, width, height, 0))
             axis.set_title(title if example is examples[0] else "", fontsize=8, fontweight="normal", pad=4)
+    bar = figure.colorbar(drawn, ax=axes, fraction=0.02, pad=0.02, aspect=30, ticks=[0, 1])
+    bar.ax.set_yticklabels(["least weight\nof the map", "greatest"], fontsize=8)
+    bar.outline.set_visible(False)
     return figure

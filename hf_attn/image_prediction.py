@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from transformers import PreTrainedModel
 
+    from .data.processing import Processing
+
 
 def image_logits(model: "PreTrainedModel", processor: Any, images: Sequence[Any], batch_size: int) -> np.ndarray:
     """Return (images, outputs) float32 logits; the model's mode is left as it was.
@@ -20,20 +22,21 @@ def image_logits(model: "PreTrainedModel", processor: Any, images: Sequence[Any]
         InputError: images that cannot be read, or are none.
     """
     import torch
+    from PIL import Image
 
     from .data.processing import Processing
 
-    if isinstance(images, str | bytes | Path):
-        raise InputError(f"images is one {type(images).__name__}, expected a list: [{str(images)[:40]!r}]")
-    opened = open_images(images)
+    if isinstance(images, str | bytes | Path | Image.Image):
+        raise InputError(f"images is one {type(images).__name__}, expected a list: [image]")
     processing = Processing(processor)
-    found = np.zeros((len(opened), model.config.num_labels or 1), np.float32)
+    rows = pixels_of(images, processing)
+    found = np.zeros((len(rows), model.config.num_labels or 1), np.float32)
     training = model.training
     model.eval()
     try:
         with torch.inference_mode():
-            for start in range(0, len(opened), batch_size):
-                pixels = np.stack(processing.pixels(opened[start : start + batch_size]))
+            for start in range(0, len(rows), batch_size):
+                pixels = np.stack(rows[start : start + batch_size])
                 values = processing.normalize(torch.from_numpy(pixels).to(model.device))
                 found[start : start + len(pixels)] = model(pixel_values=values).logits.float().cpu().numpy()
     finally:
@@ -41,34 +44,48 @@ def image_logits(model: "PreTrainedModel", processor: Any, images: Sequence[Any]
     return found
 
 
-def open_images(images: Sequence[Any]) -> "list[Image]":
-    """Return RGB images of files, bytes, pillow images or arrays (height, width[, 3]) of bytes.
+def pixels_of(images: Sequence[Any], processing: "Processing") -> list[np.ndarray]:
+    """Return the pixels, (3, height, width) uint8, of files, bytes, pillow images or arrays (height, width[, 3]).
+
+    One image is open at a time: a photograph takes hundreds of times the memory of what the model sees of it.
 
     Raises:
         InputError: all that cannot be read, by place in the list.
+    """
+    made, wrong = [], []
+    for index, image in enumerate(images):
+        try:
+            made.extend(processing.pixels([opened(image)]))
+        except InputError as error:
+            name = "" if isinstance(image, str | Path) else f"image {index}: "
+            wrong.append(f"{name}{error}")
+    if wrong:
+        raise InputError("; ".join(wrong[:5]) + (f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""))
+    return made
+
+
+def opened(image: Any) -> "Image":
+    """Return an RGB image of a file, bytes, a pillow image or an array (height, width[, 3]) of bytes.
+
+    Raises:
+        InputError: it is none of these, or cannot be read.
     """
     from PIL import Image
 
     from .data.decoding import decode, upright
 
-    opened, wrong = [], []
-    for index, image in enumerate(images):
-        try:
-            if isinstance(image, str | Path | bytes):
-                opened.append(decode(image))
-            elif isinstance(image, np.ndarray) and image.dtype == np.uint8:
-                opened.append(Image.fromarray(image).convert("RGB"))
-            elif isinstance(image, Image.Image):
-                opened.append(upright(image))
-            else:
-                wrong.append(f"image {index} is {type(image).__name__}: expected a file, a pillow image or uint8 array")
-        except InputError as error:
-            wrong.append(f"image {index if isinstance(image, bytes) else image}: {error}")
-        except (TypeError, ValueError) as error:
-            wrong.append(f"image {index} of shape {getattr(image, 'shape', None)} is no image: {error}")
-    if wrong:
-        raise InputError("; ".join(wrong[:5]) + (f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""))
-    return opened
+    if isinstance(image, str | Path | bytes):
+        return decode(image)
+    if isinstance(image, Image.Image):
+        return upright(image)
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+        raise InputError(f"{type(image).__name__} given, expected a file, a pillow image or an array of uint8")
+    try:
+        if not image.size:
+            raise ValueError("it has no pixels")
+        return Image.fromarray(image).convert("RGB")
+    except (TypeError, ValueError) as error:
+        raise InputError(f"an array of shape {image.shape} is no image: {error}") from None
 
 
 def read_images(given: Sequence[str], column: str | None = None) -> tuple[list[str], list[Any]]:

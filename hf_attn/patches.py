@@ -66,7 +66,8 @@ def maps_of(model: "PreTrainedModel", pixel_values: Tensor) -> dict[str, np.ndar
     own: Any = getattr(model, "attention_over_positions", None)
     try:
         if own is not None:
-            return {"head, mean of queries": own(pixel_values).float().mean(1).cpu().numpy()}
+            grid = own(pixel_values).float().mean(1).cpu().numpy()
+            return {"head, mean of queries": grid} if min(grid.shape[1:]) > 1 else {}
         if not supported(type(model)):
             return {}
         last = attention_map(model, inputs, layers=[-1])[0].mean(1)

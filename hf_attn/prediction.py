@@ -68,6 +68,8 @@ def predict(
             raise InputError("text_pair given, but this model classifies images")
         processor = processor or saved_processor or load_processor(model)
         values = image_logits(model, processor, inputs, batch_size)
+        if not len(values):
+            return []
     else:
         check_texts(inputs, text_pair)  # type: ignore[arg-type]
         if not inputs:
@@ -91,10 +93,18 @@ def takes_images(model: "PreTrainedModel") -> bool:
 
 
 def load_processor(model: "PreTrainedModel") -> Any:
-    """Return the tokenizer or image processor that a model in hand was loaded with."""
+    """Return the tokenizer or image processor that a model in hand was loaded with.
+
+    Raises:
+        InputError: the model was made of another and is not saved, or its checkpoint has none.
+    """
+    from .attention.conversion import UNSAVED
     from .models import load_image_processor, load_tokenizer
 
-    return (load_image_processor if takes_images(model) else load_tokenizer)(str(model.name_or_path))
+    name = str(model.name_or_path)
+    if name.startswith(UNSAVED):
+        raise InputError(f"the model in hand is not saved ({name}): give its tokenizer or image processor, processor=")
+    return (load_image_processor if takes_images(model) else load_tokenizer)(name)
 
 
 def check_options(top_k: int | None, batch_size: int) -> None:

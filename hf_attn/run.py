@@ -11,7 +11,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,6 +61,8 @@ class RunRecord:
     """More figures of the recipe's own: file name in ``figures/`` and what draws it."""
     task: str = "text-classification"
     """Pipeline name of the Hub."""
+    sources: Sequence[str | None] = ()
+    """File of each test example, by id, for ``predictions.parquet``; empty where there are none."""
     language: str | None = None
     """Language code of the data, for the card."""
     licence: str | None = None
@@ -166,7 +168,7 @@ def describe(folder: Path, record: RunRecord, *, processes: int = 1, precision: 
     """Write what describes a saved model: ``run.json``, the log's last line, predictions, figures and the card."""
     facts = run_facts(record, processes=processes, precision=precision)
     (folder / "run.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False, default=str) + "\n", "utf-8")
-    write_predictions(folder / "predictions.parquet", record.predictions, record.labels)
+    write_predictions(folder / "predictions.parquet", record.predictions, record.labels, record.sources)
     with (folder / LOG).open("a", encoding="utf-8") as log:
         scores = {f"test/{name}": value for name, value in record.scores.items()}
         log.write(json.dumps({"step": record.history.step, **scores, REPORT: record.report}) + "\n")
@@ -204,8 +206,12 @@ def run_facts(record: RunRecord, *, processes: int = 1, precision: str = "no") -
     }
 
 
-def write_predictions(path: Path, predictions: "Predictions", labels: "Labels") -> None:
+def write_predictions(
+    path: Path, predictions: "Predictions", labels: "Labels", sources: Sequence[str | None] = ()
+) -> None:
     """Write one row an example: id, label, prediction, and (but for regression) probabilities in the labels' order.
+
+    Where its file is known, ``path`` names it.
 
     Labels and predictions are names (single), lists of names (multi) or numbers (regression). The names, in the order
     of the probabilities, are in the file's metadata under ``labels``.
@@ -217,6 +223,8 @@ def write_predictions(path: Path, predictions: "Predictions", labels: "Labels") 
     from .prediction import label_of
 
     columns: dict[str, Any] = {"id": np.asarray(predictions.ids)}
+    if any(sources):
+        columns["path"] = [sources[row] for row in predictions.ids]
     if labels.kind == "regression":
         columns["label"] = None if predictions.labels is None else np.asarray(predictions.labels, float).reshape(-1)
         columns["prediction"] = predictions.logits.reshape(-1).astype(float)

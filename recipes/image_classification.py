@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     evaluation.check_metric(metric, labels)
     processing = args.load_processing(args.model)
     augment = args.augmentation(processing, labels, args.seed)
-    model = args.load_image_model(labels, args.image_size)
+    model = args.load_image_model(labels, processing, args.image_size)
     rows, labels = args.load_pixels(splits, labels, processing, accelerator)
 
     # Batches
@@ -87,6 +87,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
         predictions=predictions,
         metric=metric,
         fingerprint=data.fingerprint(splits),
+        sources=data.image_paths(splits["test"], args.image),
         pictures=image_report.pictures(model, rows["test"], processing, predictions, labels),
         task="image-classification",
     )

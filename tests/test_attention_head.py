@@ -316,7 +316,10 @@ def test_lora_trains_adapters_and_head_alone(checkpoint):
         ({"head": "avg"}, "head 'avg': expected one of attention, mean, cls, multi_query, jetley, se, cbam"),
         ({"head": "mean", "task": "text-classification"}, "takes no pooling head, only image-classification does"),
         ({"head_kwargs": {"gated": True}}, "need a head, one of attention"),
-        ({"head": "attention", "head_kwargs": {"heads": 2}}, "has no option heads; it has attention_dim, gated"),
+        (
+            {"head": "attention", "head_kwargs": {"heads": 2}},
+            "has no option heads: it takes attention_dim=128, g",
+        ),
         ({"head": "se", "head_kwargs": {"heads": 2}}, "heads"),
         ({"head": "multi_query", "head_kwargs": {"num_heads": 5}}, "divide the 32 channels"),
         ({"head": "mean", "attention": "nothing"}, "nothing"),
@@ -325,6 +328,24 @@ def test_lora_trains_adapters_and_head_alone(checkpoint):
 def test_what_a_head_cannot_be_is_refused_in_words(checkpoint, arguments, words):
     with pytest.raises(InputError, match=words):
         models.load(checkpoint, **{"task": TASK, "labels": NAMES} | arguments)
+
+
+def test_attention_below_a_head_can_be_swapped(checkpoint, tmp_path):
+    model = models.load(checkpoint, task=TASK, labels=NAMES, head="attention")
+    images = images_for(model)
+    swapped = hf_attn.swap_attention(model, "focal")
+    assert (
+        model.backbone.config.model_type == "vit" and swapped.classifier.linear.weight is model.classifier.linear.weight
+    )
+    with torch.no_grad():
+        torch.testing.assert_close(swapped(images).logits, model(images).logits, atol=1e-5, rtol=0)
+        tiny_models.perturb(swapped)
+        swapped.save_pretrained(tmp_path)
+        again = AutoModelForImageClassification.from_pretrained(tmp_path).eval()
+        assert again.config.backbone_config.attn_variant == "focal"
+        assert torch.equal(again(images).logits, swapped(images).logits)
+    with pytest.raises(InputError, match="not saved .* processor="):
+        hf_attn.predict(swapped, [torch.zeros(32, 32, 3, dtype=torch.uint8).numpy()])
 
 
 def test_a_class_token_is_refused_where_there_is_none(tmp_path):

@@ -105,9 +105,9 @@ def test_the_card_is_about_images(finished):
         ("--head", "cbam"),
         ("--lora", "4", "--crop", "resized"),
         ("--drop_path", "0.2", "--grad_checkpointing", "--ema", "0.9"),
-        ("--channels_last", "--tta_flip", "--class_weights", "balanced", "--focal_gamma", "2"),
+        ("--channels_last", "--ema", "0.9", "--tta_flip", "--class_weights", "balanced", "--focal_gamma", "2"),
         ("--layer_decay", "0.7", "--label_smoothing", "0.1", *MIXED),
-        ("--image_size", "32"),
+        ("--image_size", "32", "--attention", "window", "--attention_kwargs", '{"grid": [4, 4]}'),
         ("--token_merging", "2"),
     ],
     ids=lambda options: options[0].lstrip("-"),
@@ -119,6 +119,23 @@ def test_options_train_and_save_a_model_that_predicts_as_scored(model, pictures,
     if "--tta_flip" not in options and "--token_merging" not in options:
         right = [row["label"] == file.parent.name for row, file in zip(found, files, strict=True)]
         assert np.mean(right) == pytest.approx(scores["accuracy"])
+
+
+def test_predictions_name_their_files(finished, pictures):
+    folder, _ = finished
+    saved = pd.read_parquet(folder / "predictions.parquet")
+    assert [Path(path).parent.name for path in saved["path"]] == list(saved["label"])
+    assert set(saved["path"]) == {str(path) for path in Path(pictures, "test").rglob("*.png")}
+
+
+def test_images_that_are_none_are_named_and_nothing_gives_nothing(finished):
+    folder, _ = finished
+    assert hf_attn.predict(folder, []) == []
+    with pytest.raises(InputError, match="images is one Image, expected a list"):
+        hf_attn.predict(folder, picture(0, np.random.default_rng(0)))
+    empty, number = np.zeros((0, 9, 3), np.uint8), 7
+    with pytest.raises(InputError, match=r"^nope.jpg: no such file; image 1: an array .*no pixels; image 2: int given"):
+        hf_attn.predict(folder, ["nope.jpg", empty, number])
 
 
 def test_a_linear_probe_runs_the_backbone_once_and_changes_the_head_alone(model, pictures, tmp_path, monkeypatch):
@@ -134,7 +151,7 @@ def test_a_linear_probe_runs_the_backbone_once_and_changes_the_head_alone(model,
     monkeypatch.setattr(ViTModel, "forward", counted)
     monkeypatch.setattr("hf_attn.image_report.patches.attend", lambda *_: [])
     scores = run(model, pictures, tmp_path / "run", "--linear_probe", "true", "--epochs", "5")
-    assert sum(seen) == 48 + 18
+    assert seen[0] == 1 and sum(seen[1:]) == 48 + 18  # the first is tried on before anything is decoded
     before, after = weights(Path(model)), weights(tmp_path / "run")
     changed = {name for name in after if not torch.equal(after[name], before[name])}
     assert changed == {"classifier.weight", "classifier.bias"}

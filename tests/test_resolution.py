@@ -19,7 +19,7 @@ from transformers import (
 from hf_attn import InputError, models
 from hf_attn.attention import swap_attention
 from hf_attn.attention.modeling_attention_head import AttentionHeadForImageClassification, HfAttnHeadConfig
-from hf_attn.models import set_image_size
+from hf_attn.models import set_image_size, try_image
 
 SHARED = Path(os.environ.get("HF_ATTN_SHARED") or Path(__file__).parents[2] / "shared")
 VIT = SHARED / "checkpoints" / "vit-tiny-patch16-224-in1k"
@@ -176,3 +176,11 @@ def test_a_grid_of_a_variant_that_belongs_to_the_old_size_is_refused():
     model = swap_attention(tiny("vit"), "window", grid=[4, 4])
     with pytest.raises(InputError, match="grid="):
         set_image_size(model, SIZE)
+
+
+@pytest.mark.parametrize("variant", ["focal", "linear"])
+def test_a_variant_that_the_architecture_cannot_honour_is_refused_on_one_image(variant):
+    model = swap_attention(tiny("swin"), variant).train()
+    with pytest.raises(InputError, match="cannot honour a bias on the scores"):
+        try_image(model, 32, 32)
+    assert model.training

@@ -9,6 +9,7 @@ import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from .dispatch import IMPLEMENTATION, SLOT
+from .modeling_attention_head import AttentionHeadForImageClassification
 from .modeling_hf_attn import config_class_for, install_slots, model_class_for
 from .variant import Variant
 
@@ -16,6 +17,9 @@ try:
     from transformers.utils.output_capturing import _CAN_RECORD_REGISTRY as _RECORDED
 except ImportError:
     _RECORDED = None  # type: ignore[assignment]
+
+UNSAVED = "unsaved "
+"""How the name of a model begins that was made of a checkpoint and is not saved yet."""
 
 
 def swap_attention(model: PreTrainedModel, variant: str, include: str = "", **kwargs: Any) -> PreTrainedModel:
@@ -33,6 +37,8 @@ def swap_attention(model: PreTrainedModel, variant: str, include: str = "", **kw
     Raises:
         ValueError: unknown variant or option, no matching layer, or an architecture that cannot be swapped.
     """
+    if isinstance(model, AttentionHeadForImageClassification):
+        return _swap_below_head(model, variant, include, kwargs)
     cls = model_class_for(type(model))
     shared = {id(tensor): tensor for tensor in chain(model.parameters(), model.buffers())}
     swapped = copy.deepcopy(model, shared)
@@ -56,6 +62,18 @@ def swap_attention(model: PreTrainedModel, variant: str, include: str = "", **kw
     return name_unsaved(swapped)
 
 
+def _swap_below_head(
+    model: AttentionHeadForImageClassification, variant: str, include: str, kwargs: Mapping[str, Any]
+) -> AttentionHeadForImageClassification:
+    """:func:`swap_attention` of the encoder; the head has an attention of its own kind."""
+    backbone = swap_attention(model.backbone, variant, include, **kwargs)
+    shared = {id(tensor): tensor for tensor in chain(model.parameters(), model.buffers())}
+    swapped = copy.deepcopy(model, {**shared, id(model.backbone): backbone})
+    swapped.config.backbone_config = backbone.config
+    swapped.name_or_path = f"{UNSAVED}{variant} variant of {model.name_or_path}: save_pretrained it first"
+    return swapped
+
+
 def variant_config(
     config: PreTrainedConfig, variant: str, kwargs: Mapping[str, Any] | None = None, include: str = ""
 ) -> PreTrainedConfig:
@@ -73,6 +91,6 @@ def name_unsaved(model: PreTrainedModel) -> PreTrainedModel:
     Such an adapter would load on the original attention in silence; this way it is refused, in words that say why.
     """
     model.name_or_path = (
-        f"unsaved {model.config.attn_variant} variant of {model.name_or_path}: save_pretrained it first"
+        f"{UNSAVED}{model.config.attn_variant} variant of {model.name_or_path}: save_pretrained it first"
     )
     return model

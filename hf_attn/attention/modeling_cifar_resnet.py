@@ -75,9 +75,7 @@ class CifarResNetBlock(nn.Module):
         self.normalization2 = nn.BatchNorm2d(out_channels)
         self.hf_attn: nn.Module | None = None
         if config.channel_attention is not None:
-            self.hf_attn = make_layer(
-                config.channel_attention, out_channels, **(config.channel_attention_kwargs or {})
-            )
+            self.hf_attn = make_layer(config.channel_attention, out_channels, **(config.channel_attention_kwargs or {}))
 
     def forward(self, hidden_state: Tensor) -> Tensor:
         """Return (batch, out_channels, height / stride, width / stride)."""

@@ -4,7 +4,6 @@ Notation: z_i is the feature at position i of n = height · width, a vector of `
 the weights sum to 1.
 """
 
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -13,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .features import ClassToken, Features, Pooling
+from .layer_options import check_options
 from .vision import make_layer
 
 
@@ -33,6 +33,8 @@ class AttentionPooling(Pooling):
 
     def __init__(self, channels: Sequence[int], attention_dim: int = 128, gated: bool = False) -> None:
         super().__init__(channels)
+        if attention_dim < 1:
+            raise ValueError(f"attention_dim={attention_dim}: expected at least 1")
         self.hidden = nn.Linear(channels[-1], attention_dim)
         self.gate = nn.Linear(channels[-1], attention_dim) if gated else None
         self.score = nn.Linear(attention_dim, 1, bias=False)
@@ -206,10 +208,8 @@ def make_head(name: str, channels: Sequence[int], options: Mapping[str, Any] | N
         ValueError: unknown head, unknown option, or an option that does not fit.
     """
     cls, options = head_class(name), dict(options or {})
-    known = [p.name for p in list(inspect.signature(cls).parameters.values())[1:] if p.kind is not p.VAR_KEYWORD]
-    unknown = sorted(set(options) - set(known))
-    if unknown and not issubclass(cls, GatedAverage):
-        raise ValueError(f"head {name!r} has no option {', '.join(unknown)}; it has {', '.join(known) or 'none'}")
+    if not issubclass(cls, GatedAverage):  # whose options are its layer's, which checks them
+        check_options(f"head {name!r}", cls, options)
     return cls(channels, **options)
 
 

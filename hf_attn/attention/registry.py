@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from .layer_options import check_options
 from .variant import Variant
 
 
@@ -89,11 +90,8 @@ def make_variant(name: str, num_heads: int, head_dim: int, kwargs: dict[str, Any
     Raises:
         ValueError: unknown name, or an option that the variant does not have.
     """
-    cls, options = variant_class(name), variant_info(name).kwargs
-    unknown = sorted(set(kwargs or {}) - set(options))
-    if unknown:
-        expected = ", ".join(f"{k}={v!r}" for k, v in options.items())
-        raise ValueError(f"attention variant {name!r} has no option {', '.join(unknown)}: it takes {expected}")
+    cls = variant_class(name)
+    check_options(f"attention variant {name!r}", cls, kwargs or {}, given=2)
     return cls(num_heads, head_dim, **(kwargs or {}))
 
 

@@ -4,13 +4,13 @@ Each takes and gives (batch, channels, height, width) and starts as the identity
 gates are 2σ(0) = 1, sums have a factor of 0.
 """
 
-import inspect
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .layer_options import check_options
 from .vision_gates import CBAM, EfficientChannelAttention, SqueezeExcitation, VisionLayer
 
 
@@ -120,12 +120,9 @@ def make_layer(name: str, channels: int, **options: Any) -> VisionLayer:
         **options: of the layer, such as ``reduction`` or ``init``.
 
     Raises:
-        ValueError: unknown name, or an option that the layer does not have.
+        ValueError: unknown name, or an option that the layer does not have or take.
     """
     if name not in LAYERS:
         raise ValueError(f"unknown attention layer {name!r}: expected one of {', '.join(LAYERS)}")
-    known = dict(list(inspect.signature(LAYERS[name]).parameters.items())[1:])
-    if unknown := sorted(set(options) - set(known)):
-        expected = ", ".join(f"{key}={option.default!r}" for key, option in known.items())
-        raise ValueError(f"attention layer {name!r} has no option {', '.join(unknown)}: it takes {expected}")
+    check_options(f"attention layer {name!r}", LAYERS[name], options)
     return LAYERS[name](channels, **options)

@@ -2,7 +2,7 @@
 
 from .batching import BatchSampler, eval_loader, train_loader
 from .decoding import decode
-from .images import check_images, image_column
+from .images import check_images, image_column, image_paths
 from .labels import Labels, encode_labels
 from .pixel_loading import load_pixels
 from .pixels import PixelRows, collate_images
@@ -26,6 +26,7 @@ __all__ = [
     "eval_loader",
     "fingerprint",
     "image_column",
+    "image_paths",
     "limit",
     "load_pixels",
     "load_splits",

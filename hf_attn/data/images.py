@@ -38,6 +38,12 @@ def image_column(split: Dataset, image: str, batch: int = BATCH) -> Iterator[lis
         yield rows.to_pylist()
 
 
+def image_paths(split: Dataset, image: str) -> list[str | None]:
+    """Where each image of a split lies, or what it is called where its bytes are; None where that is not known."""
+    found = (value for images in image_column(split, image) for value in images)
+    return [value["path"] or None if isinstance(value, dict) else None for value in found]
+
+
 def _tables(split: Dataset, image: str, batch: int) -> Iterator[Any]:
     for rows in split.select_columns([image]).with_format("arrow").iter(batch):
         yield rows[image]

@@ -2,7 +2,7 @@
 
 from .loading import load, load_config
 from .processors import check_takes_images, load_image_processor, load_tokenizer
-from .resolution import set_image_size
+from .resolution import set_image_size, try_image
 from .trainable import Lora, add_lora, freeze, merge_lora
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "load_tokenizer",
     "merge_lora",
     "set_image_size",
+    "try_image",
 ]

@@ -9,7 +9,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from ..attention import model_class_for, swap_attention
 from ..attention.backbones import describe, encoder_class, encoder_options
-from ..attention.conversion import variant_config
+from ..attention.conversion import UNSAVED, variant_config
 from ..attention.modeling_attention_head import AttentionHeadForImageClassification, HfAttnHeadConfig
 from ..attention.pooling import HEADS
 from ..errors import InputError
@@ -82,7 +82,7 @@ def load_with_head(
     new = (key for key, _ in model.named_parameters() if not key.startswith(f"{model.base_model_prefix}."))
     logger.info("new parameters: %s", ", ".join(sorted(new)))
     # An adapter (PEFT) on this model must not name the encoder's checkpoint as its base.
-    model.name_or_path = f"unsaved head {head.name!r} on {name}: save_pretrained it first"
+    model.name_or_path = f"{UNSAVED}head {head.name!r} on {name}: save_pretrained it first"
     return model.eval()
 
 

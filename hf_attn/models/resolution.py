@@ -56,8 +56,10 @@ def set_image_size(model: PreTrainedModel, size: int | Sequence[int]) -> PreTrai
         parameter.requires_grad_(trained[name])
     resized.name_or_path = model.name_or_path
     resized.to(model.device)  # type: ignore[arg-type]
-    try_image(resized, current, height, width)
-    vars(model).update(vars(resized.train(model.training)))
+    resized.train(model.training)
+    own = " × ".join(str(side) for side in _sides(current.image_size))
+    try_image(resized, height, width, f"a larger size, or its own, {own}")
+    vars(model).update(vars(resized))
     return model
 
 
@@ -73,17 +75,28 @@ def check_size(config: PreTrainedConfig, height: int, width: int) -> None:
     Raises:
         InputError: the sides are no multiples of those of a patch, or an attention variant has a grid of its own.
     """
-    grid = (getattr(config, "attn_variant_kwargs", None) or {}).get("grid")
-    wrong = [f"its attention variant has grid={grid}, which is for another size: leave it out"] if grid else []
-    padded = hasattr(config, "depths")
-    patch = None if padded else getattr(config, "patch_size", None)
-    for side, step in zip((height, width), _sides(patch or 1), strict=True):
+    wrong = [fault] if (fault := _grid_fault(config, height, width)) else []
+    for side, step in zip((height, width), _patch(config), strict=True):
         if side < 1 or side % step:
             below = side // step * step
             nearest = f"{below} or {below + step}" if below > 0 else str(step)
             wrong.append(f"{side} pixels are no multiple of its patches of {step}: the nearest that fit are {nearest}")
     if wrong:
         raise InputError(f"{config.model_type}: {'; '.join(dict.fromkeys(wrong))}")
+
+
+def _patch(config: PreTrainedConfig) -> tuple[int, int]:
+    """Height and width of a patch; 1 for stages of windows or convolutions, which pad."""
+    return _sides((not hasattr(config, "depths") and getattr(config, "patch_size", None)) or 1)
+
+
+def _grid_fault(config: PreTrainedConfig, height: int, width: int) -> str:
+    """Return why the grid that an attention variant was given is wrong for a size; empty if it is not."""
+    grid = (getattr(config, "attn_variant_kwargs", None) or {}).get("grid")
+    made = [side // step for side, step in zip((height, width), _patch(config), strict=True)]
+    if grid is None or list(grid) == made:
+        return ""
+    return f"its attention variant has grid={list(grid)}, but {height} × {width} pixels make {made} patches"
 
 
 def empty_model(cls: type[PreTrainedModel], config: PreTrainedConfig, names: set[str]) -> PreTrainedModel:
@@ -96,23 +109,27 @@ def empty_model(cls: type[PreTrainedModel], config: PreTrainedConfig, names: set
 
 
 @torch.no_grad()
-def try_image(model: PreTrainedModel, config: PreTrainedConfig, height: int, width: int) -> None:
-    """Run a model on one image: what an architecture refuses only then, such as Swin maps smaller than its windows.
+def try_image(model: PreTrainedModel, height: int, width: int, instead: str = "another size or attention") -> None:
+    """Run a model on one image; what fails is refused, such as Swin maps smaller than its windows, or a wrong grid.
 
     Raises:
         InputError: it does.
     """
     if "input_ids" in inspect.signature(model.forward).parameters:
         return
-    image = torch.zeros(1, getattr(config, "num_channels", 3), height, width, dtype=model.dtype, device=model.device)
+    config, training = image_config(model.config) or model.config, model.training
+    if wrong := _grid_fault(config, height, width):
+        raise InputError(f"{config.model_type}: {wrong}")
+    channels = getattr(config, "num_channels", 3)
     try:
-        model.eval()(image)
+        model.eval()(torch.zeros(1, channels, height, width, dtype=model.dtype, device=model.device))
     except (RuntimeError, ValueError) as error:
         raise InputError(
             f"{type(model).__name__} does not run on images of {height} × {width} pixels "
-            f"({' '.join(str(error).split())[:150]}): choose a larger size, or its own, "
-            f"{' × '.join(str(side) for side in _sides(config.image_size))}"
+            f"({' '.join(str(error).split())[:250]}): choose {instead}"
         ) from error
+    finally:
+        model.train(training)
 
 
 @torch.no_grad()

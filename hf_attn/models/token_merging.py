@@ -135,6 +135,8 @@ def merge_tokens(model: nn.Module, r: int) -> MergedTokens:
         raise InputError(f"token merging {r}: expected the number of tokens that each block merges, 0 or more")
     config = getattr(model, "config", None)
     kind = str(getattr(config, "model_type", type(model).__name__)).removeprefix("hf_attn_")
+    if kind == "head":
+        raise InputError("token merging leaves no grid of patches for a head over the feature map: choose one of them")
     if kind not in FIRST_TOKENS:
         raise InputError(
             f"token merging is for the architectures {', '.join(FIRST_TOKENS)}, not {kind}: leave it out or choose one"

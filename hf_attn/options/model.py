@@ -34,7 +34,7 @@ class ModelOptions:
     freeze: str | None = None
     """What is not trained: embeddings, encoder, or a regular expression on parameter names."""
     linear_probe: bool = False
-    """Train the head alone; the same as --freeze encoder."""
+    """Train the last module of the model alone, on an encoder that is not changed."""
     lora: int | None = None
     """Rank of low-rank adapters (LoRA); they, the head and the variant are trained. The saved model has them merged."""
     lora_alpha: float | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -26,7 +26,7 @@ AUGMENTATIONS = (
     *("mixup", "cutmix", "mixup_switch_prob"),
 )
 NOT_IN_A_PROBE = (
-    *("vflip", "color_jitter", "rand_augment", "reprob", "mixup", "cutmix"),
+    *("crop", "hflip", "vflip", "color_jitter", "rand_augment", "reprob", "mixup", "cutmix"),
     *("drop_path", "grad_checkpointing", "token_merging", "tta_flip"),
 )
 """What has no effect on a linear probe, whose backbone sees each image once, as it is."""
@@ -165,15 +165,23 @@ class ImageModelOptions(ModelOptions):
     def check_model(self, *, tokenizer: bool = False) -> None:
         """As :meth:`ModelOptions.check_model`, and refuse what a linear probe would ignore."""
         super().check_model(tokenizer=tokenizer)
-        ignored = [f"--{name}" for name in NOT_IN_A_PROBE if self.linear_probe and getattr(self, name, None)]
-        if ignored:
+        if self.token_merging < 0:
+            raise InputError(f"token_merging is {self.token_merging}: expected the tokens a block merges, 0 or more")
+        changed = {item.name for item in fields(self) if getattr(self, item.name) != item.default}
+        ignored = [f"--{name}" for name in NOT_IN_A_PROBE if name in changed]
+        if self.linear_probe and ignored:
             raise InputError(
                 f"--linear_probe runs the backbone once over each image, as it is, so {', '.join(ignored)} would do "
                 "nothing: leave that out, or train the head by --freeze encoder"
             )
 
-    def load_image_model(self, labels: Labels, image_size: int | None) -> nn.Module:
-        """Load the model, for images of ``image_size`` pixels a side, and leave trainable what these options say.
+    def load_image_model(self, labels: Labels, processing: Processing, image_size: int | None) -> nn.Module:
+        """Load the model and leave trainable what these options say.
+
+        Args:
+            labels: what is predicted.
+            processing: what makes its images, one of which it is tried on.
+            image_size: pixels a side that it is adapted to; None leaves it as it is.
 
         Raises:
             InputError: whatever ``models.load`` refuses, or an image size or option that the model cannot take.
@@ -182,11 +190,16 @@ class ImageModelOptions(ModelOptions):
 
         from .. import models
         from ..models.drop_path import add_drop_path, drop_path_options
+        from ..probe import Probe
 
         def adapt(loaded: Any) -> None:
             models.check_takes_images(loaded)
             if image_size is not None:
                 models.set_image_size(loaded, image_size)
+            with self.merging(loaded):
+                models.try_image(loaded, *processing.size)
+            if self.linear_probe:
+                Probe(loaded)
 
         model: Any = self.load_model(
             "image-classification",
