@@ -30,6 +30,7 @@ GROUPS = {
     },
     "fine-tuning": {
         "10,000 images, 160 px": ("cifar10:10000", [*VIT, "--image_size", "160"]),
+        "20,000 images (all of train), 160 px": ("cifar10", [*VIT, "--image_size", "160"]),
     },
     "settings": {
         "lr 1e-4, head 1e-3 (default)": ("cifar10:5000", [*VIT, *SHORT]),
