@@ -55,8 +55,9 @@ class RandAugment:
         fine = 0 <= self.magnitude <= LARGEST and self.num_ops >= 1 and self.magnitude_std >= 0
         if not (fine and 0 <= self.probability <= 1):
             raise ValueError(
-                f"{self}: expected a magnitude (m) from 0 to 10, operations (n) from 1, a deviation (mstd) from 0, "
-                "a probability (p) from 0 to 1"
+                f"has m={self.magnitude:g}, n={self.num_ops}, mstd={self.magnitude_std:g}, p={self.probability:g}: "
+                "expected a magnitude (m) from 0 to 10, operations (n) from 1, a deviation (mstd) from 0, a "
+                "probability (p) from 0 to 1"
             )
 
     @classmethod
