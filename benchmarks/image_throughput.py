@@ -22,6 +22,7 @@ import race
 SHARED = Path(os.environ.get("HF_ATTN_SHARED", "../shared"))
 RESULTS = Path(__file__).parent / "results" / "image_throughput.json"
 CONTESTANTS = ("Trainer, usual", "Trainer, best", "hf_attn, defaults")
+MERGING = "hf_attn, token merging "
 ABLATIONS = ("attention", "memory", "patches")
 
 
@@ -113,7 +114,7 @@ def run_trainer(args, best, turns):
     return float((predictions.predictions.argmax(-1) == predictions.label_ids).mean())
 
 
-def run_recipe(args, without, turns):
+def run_recipe(args, without, merging, turns):
     from hf_attn import cpu, training
     from hf_attn.recipes import image_classification
 
@@ -123,6 +124,7 @@ def run_recipe(args, without, turns):
     argv = ["--model", args.model, "--dataset", args.data, "--output_dir", tempfile.mkdtemp() + "/run"]
     argv += ["--image_size", str(args.image_size), "--lr", str(args.lr), "--max_steps", str(args.steps)]
     argv += ["--batch_size", str(args.batch_size), "--seed", str(args.seed), "--eval_every", "1000"]
+    argv += ["--token_merging", merging or "0"]
     return image_classification.main(argv)["accuracy"]
 
 
@@ -131,7 +133,8 @@ def contestant(args):
     if args.contestant.startswith("Trainer"):
         race.finish(run_trainer(args, "best" in args.contestant, turns))
     else:
-        race.finish(run_recipe(args, args.contestant.partition("without ")[2], turns))
+        without, merging = (args.contestant.partition(word)[2] for word in ("without ", MERGING))
+        race.finish(run_recipe(args, without, merging, turns))
 
 
 def some_of(source, folder):
@@ -169,12 +172,14 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--peak_tflops", type=float, help="the device's dense bf16 peak in TFLOP/s, for MFU")
     parser.add_argument("--ablate", action="store_true", help="the recipe without each of its parts, not the Trainer")
+    parser.add_argument("--token_merging", type=int, help="one contestant more: the recipe with so many a block")
     parser.add_argument("--save", action="store_true", help=f"write {RESULTS.name}")
     parser.add_argument("--contestant", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.contestant:
         return contestant(args)
     names = [f"hf_attn, without {part}" for part in ABLATIONS] if args.ablate else list(CONTESTANTS[:2])
+    names += [f"{MERGING}{args.token_merging}"] if args.token_merging else []
     against = CONTESTANTS[2] if args.ablate else CONTESTANTS[0]
     with tempfile.TemporaryDirectory() as folder:
         data = [] if args.data else ["--data", some_of(SHARED / "data/cifar10", folder)]

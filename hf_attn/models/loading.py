@@ -110,7 +110,7 @@ def load(
     except KeyError:
         hint = "; give it one, such as --head attention" if task == "image-classification" else ""
         for other, auto in TASKS.items():
-            if other.endswith("classification") and type(config) in auto._model_mapping:
+            if other.endswith("classification") and type(config) in auto._model_mapping:  # type: ignore[operator]
                 hint = f"; it has one for task={other!r}"
         raise InputError(f"{name}: transformers has no {task} head for {config.model_type!r}{hint}") from None
     cls = cls[0] if isinstance(cls, (list, tuple)) else cls
