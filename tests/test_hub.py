@@ -9,8 +9,9 @@ import requests
 from hub_server import HubServer
 from huggingface_hub import constants
 from tiny_bert import TEXTS, save_tiny_bert
+from tiny_vit import save_tiny_vit
 
-from hf_attn import cli
+from hf_attn import cli, models
 
 WRITE, READ = "hf_" + "w" * 34, "hf_" + "r" * 34
 ATTENTIONS = [None, "cosine"]
@@ -83,6 +84,31 @@ with torch.no_grad():
     batch = tokenizer({texts!r}, padding=True, return_tensors="pt")
     print(json.dumps({{"logits": model(**batch).logits.tolist(), "class": type(model).__name__}}))
 """
+
+
+IMAGE_LOGITS = """
+import json, sys, torch, transformers
+transformers.utils.logging.disable_progress_bar()
+model = transformers.AutoModelForImageClassification.from_pretrained({source!r}, trust_remote_code=True).eval()
+processor = transformers.AutoImageProcessor.from_pretrained({source!r}, backend="pil")
+pixels = processor([torch.arange(24 * 24 * 3).reshape(24, 24, 3).numpy().astype("uint8")], return_tensors="pt")
+with torch.no_grad():
+    logits = model(**pixels).logits.tolist()
+print(json.dumps({{"logits": logits, "class": type(model).__name__, "package": "hf_attn" in sys.modules}}))
+"""
+
+
+def test_a_pushed_attention_head_with_its_variant_loads_from_the_hub_without_the_package(hub, run, push, tmp_path):
+    labels, folder = ["cat", "dog"], save_tiny_vit(tmp_path / "vit")
+    model = models.load(folder, task="image-classification", labels=labels, head="attention", attention="focal")
+    photos = tmp_path / "photos"
+    model.save_pretrained(photos)
+    models.load_image_processor(str(folder)).save_pretrained(photos)
+    (photos / "README.md").write_text((run / "README.md").read_text())
+    assert push(hub, photos, "ada/photos").returncode == 0
+    reader = client_environment(hub, tmp_path / "empty", token=None)
+    here, there = (python(IMAGE_LOGITS.format(source=source), reader) for source in (str(photos), "ada/photos"))
+    assert here == there and there["class"] == "AttentionHeadForImageClassification" and not there["package"]
 
 
 @pytest.mark.parametrize("attention", ATTENTIONS)
