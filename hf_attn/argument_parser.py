@@ -97,7 +97,7 @@ def one_line(error: object) -> str:
     """A parser's message on one line, in the words of the command line: what was given, what was expected."""
     text = " ".join(str(error).split())
     for pattern, template in (
-        (r'Parser key "(?P<name>\w+)": Expected an? (?P<kind>.*?)\. Got value: (?P<value>.*)', None),
+        (r'Parser key "(?P<name>\w+)"(?: element \d+)?: Expected an? (?P<kind>.*?)\. Got value: (?P<value>.*)', None),
         (r'Parser key "(?P<name>\w+)": .*?Subtypes: \[(?P<kind>.*?)\] Errors: .*Given value: (?P<value>.*)', None),
         (r"argument --(?P<name>\w+)/.*invalid _boolean_type value: '(?P<value>.*)'", "true or false"),
     ):
