@@ -106,23 +106,29 @@ def table(group, runs):
         found = runs.scores(f"{group}/{setting}", "accuracy")
         if not found:
             continue
-        auroc = statistics.mean(runs.scores(f"{group}/{setting}", "auroc").values())
+        auroc = runs.scores(f"{group}/{setting}", "auroc")
         first = found if first is None else first
         differences = [value - first[seed] for seed, value in found.items() if seed in first]
-        spread = f" ± {statistics.stdev(found.values()):.4f} ({len(found)} seeds)" if len(found) > 1 else ""
         speed = statistics.median(runs.scores(f"{group}/{setting}", "examples_per_second").values())
-        compared = "" if found is first else difference(differences)
-        print(f"| {setting} | {statistics.mean(found.values()):.4f}{spread} | {auroc:.4f} | {compared} | {speed:.0f} |")
+        compared = "" if found is first else interval(differences, "+")
+        print(f"| {setting} | {spread(found)} | {spread(auroc)} | {compared} | {speed:.0f} |")
 
 
-def difference(values):
+def spread(found):
+    """Mean, deviation and interval over seeds."""
+    values = list(found.values())
+    more = f" ± {statistics.stdev(values):.4f}, {len(values)} seeds" if len(values) > 1 else ""
+    return interval(values) + more
+
+
+def interval(values, sign=""):
     mean = statistics.mean(values)
     if len(values) < 2:
-        return f"{mean:+.4f}"
+        return f"{mean:{sign}.4f}"
     from scipy.stats import t
 
     half = t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / len(values) ** 0.5
-    return f"{mean:+.4f} ({mean - half:+.4f} to {mean + half:+.4f})"
+    return f"{mean:{sign}.4f} ({mean - half:{sign}.4f} to {mean + half:{sign}.4f})"
 
 
 def main():

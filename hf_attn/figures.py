@@ -89,12 +89,12 @@ def curves(log: list[dict[str, Any]], metric: str | None = None) -> "Figure":
     axes[-1].set(title="Learning rate", ylim=(0, None))
     axes[-1].locator_params(axis="y", nbins=5)
     axes[-1].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    for line in [line for axis in axes for line in axis.lines]:
-        line.set_clip_on(False)  # the last marker stands on the edge
     for axis in axes:
         axis.set(xlabel="step", xlim=(0, max(row["step"] for row in log)))
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(axis="y")
+        for line in axis.lines:
+            line.set_clip_on(False)  # the last marker stands on the edge
     return figure
 
 

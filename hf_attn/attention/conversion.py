@@ -59,7 +59,7 @@ def swap_attention(model: PreTrainedModel, variant: str, include: str = "", **kw
             with torch.no_grad():
                 module.reset_parameters()
             module.to(device=reference.device, dtype=reference.dtype).train(model.training)
-    return name_unsaved(swapped)
+    return name_unsaved(swapped, f"{variant} variant of {model.name_or_path}")
 
 
 def _swap_below_head(
@@ -70,8 +70,7 @@ def _swap_below_head(
     shared = {id(tensor): tensor for tensor in chain(model.parameters(), model.buffers())}
     swapped = copy.deepcopy(model, {**shared, id(model.backbone): backbone})
     swapped.config.backbone_config = backbone.config
-    swapped.name_or_path = f"{UNSAVED}{variant} variant of {model.name_or_path}: save_pretrained it first"
-    return swapped
+    return name_unsaved(swapped, f"{variant} variant of {model.name_or_path}")  # type: ignore[return-value]
 
 
 def variant_config(
@@ -85,12 +84,10 @@ def variant_config(
     return config
 
 
-def name_unsaved(model: PreTrainedModel) -> PreTrainedModel:
-    """Keep PEFT from naming the original checkpoint as the base of an adapter on a variant that is not saved yet.
+def name_unsaved(model: PreTrainedModel, what: str) -> PreTrainedModel:
+    """Keep PEFT from naming the original checkpoint as the base of an adapter on a model that is not saved yet.
 
     Such an adapter would load on the original attention in silence; this way it is refused, in words that say why.
     """
-    model.name_or_path = (
-        f"{UNSAVED}{model.config.attn_variant} variant of {model.name_or_path}: save_pretrained it first"
-    )
+    model.name_or_path = f"{UNSAVED}{what}: save_pretrained it first"
     return model

@@ -40,8 +40,12 @@ def image_column(split: Dataset, image: str, batch: int = BATCH) -> Iterator[lis
 
 def image_paths(split: Dataset, image: str) -> list[str | None]:
     """Where each image of a split lies, or what it is called where its bytes are; None where that is not known."""
-    found = (value for images in image_column(split, image) for value in images)
-    return [value["path"] or None if isinstance(value, dict) else None for value in found]
+    import pyarrow.compute as compute
+
+    if not is_image_struct(split.features.arrow_schema.field(image).type):
+        return [None] * len(split)
+    tables = _tables(split, image, BATCH)  # of which the bytes are not touched
+    return [path or None for rows in tables for path in compute.struct_field(rows, "path").to_pylist()]
 
 
 def _tables(split: Dataset, image: str, batch: int) -> Iterator[Any]:

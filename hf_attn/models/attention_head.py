@@ -9,7 +9,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from ..attention import model_class_for, swap_attention
 from ..attention.backbones import describe, encoder_class, encoder_options
-from ..attention.conversion import UNSAVED, variant_config
+from ..attention.conversion import name_unsaved, variant_config
 from ..attention.modeling_attention_head import AttentionHeadForImageClassification, HfAttnHeadConfig
 from ..attention.pooling import HEADS
 from ..errors import InputError
@@ -81,9 +81,7 @@ def load_with_head(
         raise InputError(f"{name}: {' '.join(str(error).split())[:300]}") from error
     new = (key for key, _ in model.named_parameters() if not key.startswith(f"{model.base_model_prefix}."))
     logger.info("new parameters: %s", ", ".join(sorted(new)))
-    # An adapter (PEFT) on this model must not name the encoder's checkpoint as its base.
-    model.name_or_path = f"{UNSAVED}head {head.name!r} on {name}: save_pretrained it first"
-    return model.eval()
+    return name_unsaved(model, f"head {head.name!r} on {name}").eval()
 
 
 def load_encoder(name: str, config: PreTrainedConfig, head: Head, **kwargs: Any) -> PreTrainedModel:

@@ -222,7 +222,7 @@ def from_checkpoint(
         )
     if info["unexpected_keys"]:
         logger.info("not used from %s: %s", name, ", ".join(sorted(info["unexpected_keys"])))
-    return name_unsaved(model) if converted else model
+    return name_unsaved(model, f"{config.attn_variant} variant of {model.name_or_path}") if converted else model
 
 
 def one_line(error: Exception) -> str:

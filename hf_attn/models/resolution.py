@@ -73,7 +73,7 @@ def check_size(config: PreTrainedConfig, height: int, width: int) -> None:
     """Refuse a size that does not fit.
 
     Raises:
-        InputError: the sides are no multiples of those of a patch, or an attention variant has a grid of its own.
+        InputError: the sides are no multiples of those of a patch, or an attention variant has another grid.
     """
     wrong = [fault] if (fault := _grid_fault(config, height, width)) else []
     for side, step in zip((height, width), _patch(config), strict=True):
