@@ -14,6 +14,7 @@ from transformers import (
     ViTForImageClassification,
     ViTModel,
 )
+from transformers.utils import is_timm_available
 
 import hf_attn
 from hf_attn import InputError, models
@@ -364,9 +365,13 @@ def test_what_does_not_see_images_is_refused(tmp_path):
             describe(tiny_models.tiny_config(model_type), 1)
 
 
-def test_a_missing_library_is_named():
+@pytest.mark.skipif(is_timm_available(), reason="timm is there")
+def test_a_missing_library_is_named(tmp_path):
     with pytest.raises(ValueError, match="'timm_wrapper': .* requires the timm library"):
         head_model("timm_wrapper")
+    (tmp_path / "config.json").write_text('{"architecture": "vgg16", "pretrained_cfg": {"input_size": [3, 224, 224]}}')
+    with pytest.raises(InputError, match="requires the timm library"):
+        models.load_image_processor(tmp_path)
 
 
 def test_weights_of_another_encoder_are_refused(checkpoint):

@@ -50,8 +50,9 @@ def encoder_class(config: PreTrainedConfig) -> type[PreTrainedModel]:
 
 def encoder_options(cls: type[PreTrainedModel], config: PreTrainedConfig) -> dict[str, Any]:
     """Return the arguments that make an encoder without its pooling layer, which a head replaces."""
-    if hasattr(config, "vision_use_head"):
-        config.vision_use_head = False
+    for pools in ("vision_use_head", "do_pooling"):
+        if hasattr(config, pools):
+            setattr(config, pools, False)
     accepts = (inspect.signature(vars(base)["__init__"]).parameters for base in cls.__mro__ if "__init__" in vars(base))
     return {"add_pooling_layer": False} if any("add_pooling_layer" in names for names in accepts) else {}
 
@@ -64,9 +65,17 @@ def build_encoder(config: PreTrainedConfig) -> PreTrainedModel:
     """
     cls = encoder_class(config)
     try:
-        return cls(config, **encoder_options(cls, config))
+        return without_classifier(cls(config, **encoder_options(cls, config)))
     except ImportError as error:
         raise ValueError(f"backbone {config.model_type!r}: {' '.join(str(error).split())[:200]}") from error
+
+
+def without_classifier(encoder: PreTrainedModel) -> PreTrainedModel:
+    """Take out, in place, what timm's VGG keeps before its classifier: nine tenths of its parameters."""
+    inner = getattr(encoder, "timm_model", None)
+    if hasattr(inner, "pre_logits"):
+        inner.pre_logits = nn.Identity()  # type: ignore[union-attr]
+    return encoder
 
 
 def extract(encoder: nn.Module, pixel_values: Tensor, num_stages: int = 1, **kwargs: Any) -> tuple[Features, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from ..attention import model_class_for, swap_attention
-from ..attention.backbones import describe, encoder_class, encoder_options
+from ..attention.backbones import describe, encoder_class, encoder_options, without_classifier
 from ..attention.conversion import name_unsaved, variant_config
 from ..attention.modeling_attention_head import AttentionHeadForImageClassification, HfAttnHeadConfig
 from ..attention.pooling import HEADS
@@ -102,4 +102,5 @@ def load_encoder(name: str, config: PreTrainedConfig, head: Head, **kwargs: Any)
     if head.attention is not None:
         cls = model_class_for(cls)
         config = variant_config(config, head.attention, head.attention_kwargs, head.include)
-    return from_checkpoint(cls, name, config, converted=head.attention is not None, headless=True, **options, **kwargs)
+    kwargs |= {"converted": head.attention is not None, "headless": True, **options}
+    return without_classifier(from_checkpoint(cls, name, config, **kwargs))

@@ -59,7 +59,7 @@ def config_faults(folder: Path) -> list[str]:
         config = json.loads(path.read_text("utf-8"))
     except (ValueError, OSError) as error:
         return [f"{path.name} is not readable JSON ({type(error).__name__}): copy or download it again"]
-    if not isinstance(config, dict) or not (adapter or config.get("model_type")):
+    if not isinstance(config, dict) or not (adapter or config.get("model_type") or config.get("pretrained_cfg")):
         return [f"{path.name} names no model_type, so it is not a transformers model"]
     return []
 

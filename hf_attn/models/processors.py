@@ -2,9 +2,12 @@
 
 import inspect
 import logging
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from PIL.Image import Resampling
 from transformers import AutoImageProcessor, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.modeling_outputs import ModelOutput
 
@@ -38,9 +41,10 @@ def load_image_processor(name: str | Path) -> Any:
         InputError: it has none that can be loaded.
     """
     try:
-        return AutoImageProcessor.from_pretrained(str(name), backend="pil")
-    except ImportError:
-        return _plain_processor(str(name))
+        found = AutoImageProcessor.from_pretrained(str(name), backend="pil")
+        return _timm_processor(found.data_config) if hasattr(found, "data_config") else found
+    except ImportError as error:
+        return _plain_processor(str(name), error)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"model {str(name)!r}: its image processor cannot be loaded; expected a preprocessor_config.json beside "
@@ -48,21 +52,46 @@ def load_image_processor(name: str | Path) -> Any:
         ) from error
 
 
-def _plain_processor(name: str) -> Any:
+def _plain_processor(name: str, missing: ImportError) -> Any:
     """The settings of a processor that has no form for pillow (DINOv3's), in ViT's: resized as bytes, not as floats.
 
     Raises:
-        InputError: its settings are not those of a resize and a normalisation.
+        InputError: it has none, as timm's models, or they are not those of a resize and a normalisation.
     """
     from transformers import ViTImageProcessorPil
 
-    settings, _ = ViTImageProcessorPil.get_image_processor_dict(name)
+    try:
+        settings, _ = ViTImageProcessorPil.get_image_processor_dict(name)
+    except OSError:
+        raise InputError(f"model {name!r}: {one_line(missing)}") from missing
     known = ("size", "resample", "do_resize", "do_rescale", "rescale_factor", "do_normalize", "image_mean", "image_std")
     own = settings.get("image_processor_type", "its image processor")
     if settings.get("do_center_crop") or settings.get("do_pad") or "size" not in settings:
         raise InputError(f"model {name!r}: {own} has no form that works without torchvision, and cannot be imitated")
     logger.info("%s has no form without torchvision: ViTImageProcessorPil takes its size, mean and deviation", own)
     return ViTImageProcessorPil(**{key: settings[key] for key in known if key in settings})
+
+
+def _timm_processor(settings: Mapping[str, Any]) -> Any:
+    """What timm does at evaluation with an image, by a processor that leaves it in bytes until it is normalised.
+
+    Where an odd number of rows or columns is cut, timm may cut the odd one on the other side.
+
+    Raises:
+        ValueError: it does more than resize and crop.
+    """
+    from transformers import BitImageProcessorPil, ViTImageProcessorPil
+
+    (_, height, width), mode = settings["input_size"], settings["crop_mode"] or "center"
+    resample = getattr(Resampling, settings["interpolation"].upper(), None)
+    if resample is None or mode not in ("center", "squash") or (mode == "center" and height != width):
+        raise ValueError(f"timm's {mode!r} crop to {height} × {width}, {settings['interpolation']}, is not imitated")
+    shared = {"resample": resample, "image_mean": settings["mean"], "image_std": settings["std"]}
+    whole = {"height": math.floor(height / settings["crop_pct"]), "width": math.floor(width / settings["crop_pct"])}
+    if mode == "squash" and settings["crop_pct"] == 1:
+        return ViTImageProcessorPil(size=whole, **shared)
+    size = whole if mode == "squash" else {"shortest_edge": whole["height"]}
+    return BitImageProcessorPil(size=size, crop_size={"height": height, "width": width}, **shared)
 
 
 def check_takes_images(model: PreTrainedModel) -> None:
