@@ -2,17 +2,21 @@
 
     python benchmarks/image_throughput.py            # ViT-Ti/16 at 160 px on CIFAR-10: 10 minutes on two cores
     python benchmarks/image_throughput.py --ablate   # the recipe without each of its parts of hf_attn.cpu
+    python benchmarks/image_throughput.py --photo 500 375   # the same images, as JPEGs as large as ImageNet's
     python benchmarks/image_throughput.py --model google/vit-base-patch16-224 --image_size 224 --peak_tflops 989
 
 “Usual” decodes, flips and processes each image as it is asked for. “Best” has the pixels decoded and resized in memory,
-crops and flips them in worker processes, and trains in bf16 with fused AdamW. The contestants take turns (``race.py``).
+crops and flips them in worker processes, and trains in bf16 with fused AdamW. The contestants take turns (``race.py``);
+what “best” and the recipe decode before their first step is in no turn: it is printed as milliseconds an image.
 Printed are medians over the turns, the ratio turn by turn, peak memory, and the test accuracy at the end.
 """
 
 import argparse
+import io
 import os
 import random
 import tempfile
+import time
 from functools import partial
 from pathlib import Path
 
@@ -137,14 +141,38 @@ def contestant(args):
         race.finish(run_recipe(args, without, merging, turns))
 
 
-def some_of(source, folder):
-    """CIFAR-10 with fewer validation and test images, which are not what is timed."""
+def some_of(source, folder, photo):
+    """CIFAR-10 with fewer validation and test images, which are not what is timed; enlarged to the size ``photo``."""
     from datasets import load_dataset
 
     for name, rows in (("train", 10_000), ("validation", 500), ("test", 2_000)):
         split = load_dataset("parquet", data_files=f"{source}/{name}.parquet", split="train")
-        split.select(range(min(rows, len(split)))).to_parquet(f"{folder}/{name}.parquet")
+        split = split.select(range(min(rows, len(split))))
+        split = split.map(partial(enlarge, size=tuple(photo)), num_proc=2) if photo else split
+        split.to_parquet(f"{folder}/{name}.parquet")
     return folder
+
+
+def enlarge(row, size):
+    """The row with its image as a JPEG of ``size``, (width, height) in pixels."""
+    written = io.BytesIO()
+    row["image"].convert("RGB").resize(size).save(written, "JPEG", quality=90)
+    return {"image": {"bytes": written.getvalue(), "path": None}}
+
+
+def milliseconds_to_decode(args, data):
+    """For one image, decoded and resized in one thread."""
+    from datasets import load_dataset
+
+    from hf_attn.data import Processing, set_image_size
+    from hf_attn.models import load_image_processor
+
+    rows = load_dataset("parquet", data_files=f"{data}/train.parquet", split="train").select(range(200))
+    processing = Processing(set_image_size(load_image_processor(args.model), args.image_size))
+    started = time.perf_counter()
+    for row in rows:
+        processing.pixels([row["image"].convert("RGB")])
+    return 1000 * (time.perf_counter() - started) / len(rows)
 
 
 def flops_per_image(model, image_size):
@@ -165,6 +193,7 @@ def main():
     parser.add_argument("--model", default=str(SHARED / "checkpoints/vit-tiny-patch16-224-in1k"))
     parser.add_argument("--data", help="folder of train, validation, test parquet (default: a part of CIFAR-10)")
     parser.add_argument("--image_size", type=int, default=160, help="pixels a side (default: 160)")
+    parser.add_argument("--photo", nargs=2, type=int, help="enlarge CIFAR-10's images to WIDTH HEIGHT pixels first")
     parser.add_argument("--batch_size", type=int, default=32)
     parser.add_argument("--steps", type=int, default=200, help="optimizer steps of each (default: 200)")
     parser.add_argument("--turn", type=int, default=20, help="steps in a turn (default: 20)")
@@ -182,16 +211,19 @@ def main():
     names += [f"{MERGING}{args.token_merging}"] if args.token_merging else []
     against = CONTESTANTS[2] if args.ablate else CONTESTANTS[0]
     with tempfile.TemporaryDirectory() as folder:
-        data = [] if args.data else ["--data", some_of(SHARED / "data/cifar10", folder)]
-        results = race.race(__file__, [*names, CONTESTANTS[2]], args.steps // args.turn, data)
+        data = args.data or some_of(SHARED / "data/cifar10", folder, args.photo)
+        results = race.race(__file__, [*names, CONTESTANTS[2]], args.steps // args.turn, ["--data", data])
+        decoding = milliseconds_to_decode(args, data)
     rows = race.summarize(results, against, args.turn * args.batch_size, "images")
     if args.peak_tflops:
         for row in rows:
             flops = flops_per_image(args.model, args.image_size)
             row["mfu"] = flops * row["images_per_second"] / (args.peak_tflops * 1e12)
     race.show(rows, against, "images")
+    print(f"Decoding and resizing an image once, on one core: {decoding:.1f} ms")
     if args.save:
-        race.save(RESULTS, f"{'ablation' if args.ablate else 'throughput'} at {args.image_size} px", rows)
+        photo = ", photographs of {} x {}".format(*args.photo) if args.photo else ""
+        race.save(RESULTS, f"{'ablation' if args.ablate else 'throughput'} at {args.image_size} px{photo}", rows)
 
 
 if __name__ == "__main__":

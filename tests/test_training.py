@@ -1,51 +1,20 @@
-"""The loop: what a step is, what stops it, which model comes back."""
+"""The loop: what a step is, and what stops it."""
 
 import json
 import math
 import os
-import subprocess
-import sys
 
 import pytest
 import torch
 import training_job
-import yaml
-from training_job import JobConfig, collate, evaluator, loss_fn, run, sentences, tiny_model
+from training_job import collate, distance, job_arguments, log_lines, loss_fn, run, sentences, tiny_model, weights
 
 from hf_attn import training
-from hf_attn.errors import InputError
-
-BASE = {"epochs": 1.0, "batch_size": 8, "lr": 1e-3, "log_every": 1, "precision": "no", "group_by_length": False}
 
 
 @pytest.fixture
 def config(tmp_path):
-    """A small run's arguments, each with a folder of its own."""
-    numbers = iter(range(100))
-
-    def make(**options):
-        made = JobConfig(**{**BASE, "output_dir": str(tmp_path / f"run{next(numbers)}"), **options})
-        made.recipe = "job"
-        return made
-
-    return make
-
-
-def weights(model):
-    return {name: value.clone() for name, value in model.state_dict().items()}
-
-
-def distance(one, other):
-    return max(float((one[name] - other[name]).abs().max()) for name in one)
-
-
-def same(one, other):
-    return all(one[name].equal(other[name]) for name in one)
-
-
-def lines(config):
-    with open(os.path.join(config.output_dir, "log.jsonl")) as file:
-        return [json.loads(line) for line in file]
+    return job_arguments(tmp_path)
 
 
 def token_loss(model, batch):
@@ -65,7 +34,7 @@ def test_batch_size_and_accumulation_make_the_same_steps(losses, config):
         arguments = config(batch_size=batch_size, accumulation_steps=accumulation_steps, dropout=0.0, epochs=2.0)
         functions = {"loss_fn": token_loss, "count": token_count} if losses == "tokens" else {}
         model, history = run(arguments, **functions)
-        found.append((weights(model), [line["loss"] for line in lines(arguments) if "loss" in line]))
+        found.append((weights(model), [line["loss"] for line in log_lines(arguments) if "loss" in line]))
         assert history.step == 16
     for other, losses_of_other in found[1:]:
         assert distance(found[0][0], other) < 1e-6
@@ -100,90 +69,6 @@ def test_the_step_is_that_of_plain_torch(config):
         optimizer.zero_grad()
     assert len(seen) == 3
     assert distance(weights(trained), model.state_dict()) < 1e-6
-
-
-def test_evaluating_more_often_changes_no_weight(config):
-    seldom, _ = run(config(eval_every=1.0, metric="step"), evaluate=counting())
-    often, _ = run(config(eval_every=0.25, metric="step", save_every=3), evaluate=counting())
-    never, _ = run(config(eval_every=100.0, metric="step", compile=False), evaluate=counting())
-    assert same(weights(seldom), weights(often))
-    assert same(weights(seldom), weights(never))
-
-
-def counting():
-    """An evaluation that draws random numbers and scores later models higher."""
-    calls = []
-
-    def evaluate(model):
-        model.eval()
-        calls.append(float(torch.rand(3).sum()))
-        return {"step": float(len(calls))}
-
-    return evaluate
-
-
-def falling(*scores):
-    left = list(scores)
-    return lambda model: {"accuracy": left.pop(0), "loss": 1.0}
-
-
-def test_stops_after_patience_and_returns_the_best(config):
-    kept = {}
-    arguments = config(epochs=5.0, patience=2, metric="accuracy", keep=1)
-    model, history = run(
-        arguments,
-        evaluate=falling(0.5, 0.7, 0.6, 0.6, 0.9),
-        after_step=[lambda model, step: kept.update({step: weights(model)})],
-    )
-    assert (history.step, history.best_step, history.stopped_early) == (32, 16, True)
-    assert history.scores == {"accuracy": 0.7, "loss": 1.0}
-    assert same(weights(model), kept[16])
-    assert not same(weights(model), kept[32])
-
-
-@pytest.mark.parametrize("metric", ["loss", "-loss", "-accuracy"])
-def test_less_is_better_for_losses_and_after_a_minus(metric, config):
-    scores = iter([3.0, 1.0, 2.0])
-
-    def evaluate(model):
-        value = next(scores)
-        return {"loss": value, "accuracy": value}
-
-    _, history = run(config(epochs=3.0, metric=metric), evaluate=evaluate)
-    assert history.best_step == 16
-
-
-def test_a_score_that_is_no_number_is_never_the_best(config):
-    _, history = run(config(epochs=3.0, metric="accuracy"), evaluate=falling(math.nan, 0.1, math.nan))
-    assert (history.best_step, history.scores["accuracy"]) == (16, 0.1)
-
-
-def test_an_unknown_metric_names_those_there_are(config):
-    with pytest.raises(InputError, match="metric 'f1' .* accuracy, loss"):
-        run(config(metric="f1"))
-
-
-def test_the_average_of_the_weights_is_scored_and_returned(config):
-    from hf_attn.ema import EMA
-
-    averages, scored = {}, []
-
-    def follow(model, step):
-        if step == 1:
-            averages["ema"] = EMA(start, 0.9)
-        averages["ema"].update(model, step)
-
-    start = tiny_model()
-    initial = tiny_model()
-
-    def evaluate(model):
-        scored.append(weights(model))
-        return {"loss": 1.0}
-
-    model, _ = run(config(ema=0.9), evaluate=evaluate, after_step=[follow], model=initial)
-    expected = weights(model) | {name: value for name, value in averages["ema"].averages.items()}
-    assert distance(weights(model), expected) < 1e-7
-    assert same(scored[-1], weights(model))
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
@@ -315,98 +200,3 @@ def test_auto_precision_is_what_the_processor_has():
 def test_epochs_and_max_steps(options, steps, config):
     _, history = run(config(**options))
     assert history.step == history.steps == steps
-
-
-def test_the_log_holds_every_number_once(config):
-    arguments = config(epochs=2.0, log_every=3, trackers=["tensorboard"])
-    _, history = run(arguments)
-    found = lines(arguments)
-    assert [line["step"] for line in found if "loss" in line] == [3, 6, 8, 9, 12, 15, 16]
-    assert [(line["step"], line["epoch"]) for line in found if "validation/accuracy" in line] == [(8, 1.0), (16, 2.0)]
-    assert history.log == found
-    assert history.tokens == 2 * sum(len(row["input_ids"]) for row in sentences(arguments.rows))
-    assert history.seconds > 0
-    assert any(name.startswith("events.") for _, _, names in os.walk(arguments.output_dir) for name in names)
-
-
-def test_config_yaml_is_the_run_without_how_it_was_started(config):
-    arguments = config(overwrite=True)
-    run(arguments)
-    with open(os.path.join(arguments.output_dir, "config.yaml")) as file:
-        written = yaml.safe_load(file)
-    assert written["recipe"] == "job"
-    assert (written["lr"], written["overwrite"], written["resume"]) == (1e-3, False, False)
-
-
-REFUSED = {
-    "fp16 on a processor": ({"precision": "fp16"}, "precision fp16 needs a GPU"),
-    "unknown tracker": ({"trackers": ["tensorbored"]}, "unknown tracker 'tensorbored': choose from"),
-    "tracker not installed": ({"trackers": ["clearml"]}, "pip install clearml"),
-    "resume and overwrite": ({"resume": True, "overwrite": True}, "exclude each other"),
-    "not a folder": ({"output_dir": "/dev/null/run"}, "cannot be written to"),
-    "not writable": ({"output_dir": "/proc/run"}, "cannot be written to"),
-}
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_refused_before_anything_is_written(name, config):
-    options, message = REFUSED[name]
-    with pytest.raises(InputError, match=message):
-        training.start(config(**options))
-
-
-def test_an_existing_run_is_never_replaced_unasked(config, tmp_path):
-    arguments = config(output_dir=str(tmp_path / "one"), epochs=0.2)
-    run(arguments)
-    before = (tmp_path / "one" / "model.safetensors").read_bytes()
-    with pytest.raises(InputError, match="--resume goes on with it, --overwrite replaces it"):
-        training.start(arguments)
-    assert (tmp_path / "one" / "model.safetensors").read_bytes() == before
-    replaced = config(output_dir=str(tmp_path / "one"), epochs=0.2, overwrite=True, seed=5)
-    training.start(replaced)
-    assert (tmp_path / "one" / "model.safetensors").read_bytes() == before, "nothing is lost before training starts"
-    run(replaced)
-    assert (tmp_path / "one" / "model.safetensors").read_bytes() != before
-
-
-def test_a_folder_of_something_else_is_never_taken(config, tmp_path):
-    (tmp_path / "thesis").mkdir()
-    (tmp_path / "thesis" / "README.md").write_text("mine")
-    for options in ({}, {"overwrite": True}, {"resume": True}):
-        with pytest.raises(InputError, match="something else"):
-            training.start(config(output_dir=str(tmp_path / "thesis"), **options))
-
-
-def test_resume_names_what_changed(config, tmp_path):
-    run(config(output_dir=str(tmp_path / "one"), epochs=0.2))
-    again = {"output_dir": str(tmp_path / "one"), "epochs": 0.2, "resume": True}
-    with pytest.raises(InputError) as raised:
-        training.start(config(**again, lr=5e-4, hidden=32))
-    assert "lr was 0.001 and is 0.0005" in str(raised.value)
-    assert "hidden was 16 and is 32" in str(raised.value)
-    assert "epochs" not in str(raised.value).split(";")[0]
-    training.start(config(**again, log_every=5, keep=9))
-
-
-def test_resume_of_nothing_starts(config):
-    _, history = run(config(epochs=0.2, resume=True))
-    assert history.step == 2
-
-
-def test_input_errors_end_the_program_with_status_2(tmp_path):
-    command = [sys.executable, training_job.__file__, "--output_dir", str(tmp_path), "--precision", "fp16"]
-    ended = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""})
-    assert ended.returncode == 2
-    assert ended.stderr == "error: precision fp16 needs a GPU: choose bf16, no or auto on this processor\n"
-
-
-def test_evaluation_leaves_the_loss_of_later_steps_alone(config):
-    """Scores come from a model in whatever mode; training goes on in training mode."""
-    modes = []
-
-    def watch(model, batch):
-        modes.append(model.training)
-        return loss_fn(model, batch)
-
-    run(config(eval_every=0.25), loss_fn=watch, evaluate=evaluator(sentences(5)))
-    assert all(modes)

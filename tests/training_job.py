@@ -4,6 +4,7 @@ Run as a script it is a recipe: ``python tests/training_job.py --output_dir DIR 
 processes, forked from a server that has the imports done, so that killing one costs no more than its steps.
 """
 
+import json
 import multiprocessing
 import os
 import signal
@@ -132,6 +133,37 @@ def run(config, *, loss_fn=loss_fn, count=count, evaluate=None, after_step=(), m
         save_file(model.state_dict(), Path(config.output_dir) / "model.safetensors")
     accelerator.wait_for_everyone()
     return model, history
+
+
+def job_arguments(folder):
+    """Makes the arguments of a small run, each with an output folder of its own in ``folder``."""
+    numbers = iter(range(100))
+    plain = {"epochs": 1.0, "batch_size": 8, "lr": 1e-3, "log_every": 1, "precision": "no", "group_by_length": False}
+
+    def make(**options):
+        made = JobConfig(**{**plain, "output_dir": str(folder / f"run{next(numbers)}"), **options})
+        made.recipe = "job"
+        return made
+
+    return make
+
+
+def weights(model):
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def same(one, other):
+    """Whether two dictionaries of tensors are equal to the bit."""
+    return all(one[name].equal(other[name]) for name in one)
+
+
+def distance(one, other):
+    """The greatest difference of two dictionaries of tensors."""
+    return max(float((one[name] - other[name]).abs().max()) for name in one)
+
+
+def log_lines(config):
+    return [json.loads(line) for line in Path(config.output_dir, "log.jsonl").read_text().splitlines()]
 
 
 def main(argv=None):
