@@ -57,7 +57,16 @@ def usage(folder: Path, record: "RunRecord") -> str:
         )
     else:
         need = "The model has its architecture's own attention and loads with plain transformers."
+    if is_of_timm(folder):
+        need += " It runs on timm: `pip install timm`."
     return f"{need}\n\n```python\nimport hf_attn\n\nmodel_id = {json.dumps(folder.resolve().name)}\n{code}\n```"
+
+
+def is_of_timm(folder: Path) -> bool:
+    """Return whether the model, or the encoder below its head, is one of timm."""
+    path = folder / "config.json"
+    config = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    return "timm_wrapper" in (config.get("model_type"), (config.get("backbone_config") or {}).get("model_type"))
 
 
 def is_own_variant(attention: str) -> bool:

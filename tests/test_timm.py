@@ -78,6 +78,7 @@ def test_a_model_of_timm_trains_and_predicts_as_scored(head, checkpoint, tmp_pat
     found = hf_attn.predict(run, sorted(Path(pictures, "test").rglob("*.png")))
     again = [[row["probabilities"][name] for name in ("blue", "green", "red")] for row in found]
     np.testing.assert_allclose(again, np.stack(scored["probabilities"]), atol=1e-5)
+    assert "`pip install timm`" in (run / "README.md").read_text()
     saved = AutoModelForImageClassification.from_pretrained(run)
     assert isinstance(saved, AttentionHeadForImageClassification) == (head is not None)
 
