@@ -99,7 +99,7 @@ def extract(encoder: nn.Module, pixel_values: Tensor, num_stages: int = 1, **kwa
     to_map = functools.partial(as_map, encoder=encoder, size=pixel_values.shape[-2:])
     maps = getattr(outputs, "feature_maps", None)
     if maps is None:
-        last, prefix = to_map(outputs.last_hidden_state)
+        last, prefix = to_map(_channels_first(encoder, outputs.last_hidden_state))
         earlier = _hidden_maps(outputs)[-num_stages:-1] if num_stages > 1 else []
         maps = [*(to_map(stage)[0] for stage in earlier), last]
     else:
@@ -107,6 +107,12 @@ def extract(encoder: nn.Module, pixel_values: Tensor, num_stages: int = 1, **kwa
     if len(maps) < num_stages:
         raise ValueError(f"{type(encoder).__name__} gives {len(maps)} feature maps, the head needs {num_stages}")
     return Features(maps[-1], prefix, tuple(maps[-num_stages:])), outputs
+
+
+def _channels_first(encoder: nn.Module, hidden_state: Tensor) -> Tensor:
+    """Return a last hidden state with its channels first where timm says that they come last, as in its Swin."""
+    last = getattr(getattr(encoder, "timm_model", None), "output_fmt", None) == "NHWC"
+    return hidden_state.movedim(-1, 1) if last else hidden_state
 
 
 def _hidden_maps(outputs: Any) -> list[Tensor]:
@@ -182,7 +188,8 @@ def describe(config: PreTrainedConfig, num_stages: int) -> tuple[list[int], int,
         stock: Any = type(config).__mro__[1]
         fields = {key: value for key, value in config.to_dict().items() if key != "model_type"}
         config = stock.from_dict(fields)
-    size = getattr(config, "image_size", None) or UNKNOWN_SIZE
+    of_timm = (getattr(config, "pretrained_cfg", None) or {}).get("input_size", ())[1:]  # channels before it
+    size = getattr(config, "image_size", None) or of_timm or UNKNOWN_SIZE
     height, width = (size, size) if isinstance(size, int) else size
     with torch.device("meta"), torch.enable_grad():
         encoder = build_encoder(config).eval()
@@ -190,7 +197,7 @@ def describe(config: PreTrainedConfig, num_stages: int) -> tuple[list[int], int,
         try:
             features, _ = extract(encoder, images, num_stages)
             sum(part.sum() for part in (features.map, features.prefix, *features.stages)).backward()  # type: ignore[union-attr]
-        except (RuntimeError, IndexError, TypeError, AttributeError, ValueError) as error:
+        except (RuntimeError, IndexError, TypeError, AttributeError, ValueError, AssertionError) as error:
             raise ValueError(
                 f"backbone {config.model_type!r} cannot carry this head, tried on images (batch, channels, {height}, "
                 f"{width}): {' '.join(str(error).split())[:200]}"

@@ -102,5 +102,6 @@ def load_encoder(name: str, config: PreTrainedConfig, head: Head, **kwargs: Any)
     if head.attention is not None:
         cls = model_class_for(cls)
         config = variant_config(config, head.attention, head.attention_kwargs, head.include)
-    kwargs |= {"converted": head.attention is not None, "headless": True, **options}
-    return without_classifier(from_checkpoint(cls, name, config, **kwargs))
+    converted = head.attention is not None
+    encoder = from_checkpoint(cls, name, config, converted=converted, headless=True, **options, **kwargs)
+    return without_classifier(encoder)

@@ -123,7 +123,7 @@ def try_image(model: PreTrainedModel, height: int, width: int, instead: str = "a
     channels = getattr(config, "num_channels", 3)
     try:
         model.eval()(torch.zeros(1, channels, height, width, dtype=model.dtype, device=model.device))
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, AssertionError) as error:
         raise InputError(
             f"{type(model).__name__} does not run on images of {height} × {width} pixels "
             f"({' '.join(str(error).split())[:250]}): choose {instead}"
