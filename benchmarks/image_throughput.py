@@ -81,15 +81,23 @@ class Cached:
         return {"pixel_values": values, "labels": self.labels[index]}
 
 
+def image_processor(args):
+    """The checkpoint's own, for the size that is asked for."""
+    from hf_attn.data import set_image_size
+    from hf_attn.models import load_image_processor
+
+    return set_image_size(load_image_processor(args.model), args.image_size)
+
+
 def run_trainer(args, best, turns):
     import torch
     from datasets import load_dataset
     from transformers import AutoModelForImageClassification, Trainer, TrainingArguments
 
-    from hf_attn.data import Processing, set_image_size
-    from hf_attn.models import load_image_processor, resolution
+    from hf_attn.data import Processing
+    from hf_attn.models import resolution
 
-    processor = set_image_size(load_image_processor(args.model), args.image_size)
+    processor = image_processor(args)
     rows = load_dataset("parquet", data_files={name: f"{args.data}/{name}.parquet" for name in ("train", "test")})
     make = partial(Cached, processing=Processing(processor)) if best else partial(Usual, processor=processor)
     model = AutoModelForImageClassification.from_pretrained(args.model, num_labels=10, ignore_mismatched_sizes=True)
@@ -164,11 +172,10 @@ def milliseconds_to_decode(args, data):
     """For one image, decoded and resized in one thread."""
     from datasets import load_dataset
 
-    from hf_attn.data import Processing, set_image_size
-    from hf_attn.models import load_image_processor
+    from hf_attn.data import Processing
 
     rows = load_dataset("parquet", data_files=f"{data}/train.parquet", split="train").select(range(200))
-    processing = Processing(set_image_size(load_image_processor(args.model), args.image_size))
+    processing = Processing(image_processor(args))
     started = time.perf_counter()
     for row in rows:
         processing.pixels([row["image"].convert("RGB")])
