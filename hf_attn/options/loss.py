@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
-
-from .. import losses
 from ..errors import InputError
-from ..step import Batch
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
     from ..data import Labels
+    from ..step import Batch
 
 
 @dataclass(kw_only=True)
@@ -46,6 +44,8 @@ class LossOptions:
         Raises:
             InputError: options that this kind of labels does not have, or weights that are not one a class.
         """
+        from .. import losses
+
         if labels.kind == "regression":
             if self.label_smoothing or self.focal_gamma or self.class_weights:
                 raise InputError(
@@ -58,6 +58,8 @@ class LossOptions:
         return partial(_loss, criterion=criterion), partial(_count, weight=weight if labels.kind == "single" else None)
 
     def _weight(self, labels: Labels) -> Tensor | None:
+        import torch
+
         if self.class_weights is None:
             return None
         counts = torch.tensor(labels.counts, dtype=torch.float32)
@@ -89,4 +91,6 @@ def _loss(model: nn.Module, batch: Batch, criterion: Callable[[Tensor, Tensor], 
 
 
 def _count(batch: Batch, weight: Tensor | None) -> Tensor:
+    from .. import losses
+
     return losses.item_count(batch["labels"], weight)

@@ -6,15 +6,13 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from torch import nn
-
 from ..errors import InputError
 from .data import DataOptions
 from .model import ModelOptions
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
+    from torch import nn
 
     from ..augmentation import Augment
     from ..data import Labels
@@ -87,6 +85,8 @@ class ImageOptions(DataOptions):
         Raises:
             InputError: all images that cannot be read.
         """
+        import numpy as np
+
         from .. import data
 
         rows = data.load_pixels(splits, self.image, processing, skip_bad=self.skip_bad_images, accelerator=accelerator)

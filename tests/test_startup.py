@@ -1,0 +1,73 @@
+"""What needs no model answers without importing torch or transformers, and importing later finds our model types."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "transformers", "datasets", "accelerate", "pandas", "matplotlib", "sklearn", "scipy", "peft")
+
+
+def python(code: str, *argv: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code, *argv], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["--version"],
+        ["text_classification", "--help"],
+        ["image_classification", "--help"],
+        ["predict", "--help"],
+        ["push", "--help"],
+        ["copy", "--help"],
+        ["list", "recipes"],
+    ],
+    ids=" ".join,
+)
+def test_what_needs_no_model_imports_nothing_heavy(words):
+    code = (
+        "import sys\nfrom hf_attn.cli import dispatch\n"
+        "try: dispatch(sys.argv[1:])\nexcept SystemExit as end: assert not end.code\n"
+        f"print(sorted(set({HEAVY}) & set(sys.modules)))"
+    )
+    assert python(code, *words).splitlines()[-1] == "[]"
+
+
+def test_a_bad_argument_is_refused_before_anything_heavy_is_imported():
+    code = (
+        "import sys\nfrom hf_attn.cli import dispatch\nfrom hf_attn.errors import InputError\n"
+        "try: dispatch(['text_classification', '--lr', 'fast'])\nexcept InputError as error: print(error)\n"
+        f"print(sorted(set({HEAVY}) & set(sys.modules)))"
+    )
+    message, heavy = python(code).splitlines()
+    assert "lr" in message and heavy == "[]"
+
+
+@pytest.mark.parametrize("program", ["hf-attn", "train.py", ""])
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import hf_attn\nfrom transformers import AutoConfig",
+        "from transformers import AutoConfig\nimport hf_attn",
+        "import hf_attn\nimport transformers\nAutoConfig = transformers.AutoConfig",
+    ],
+    ids=["before", "after", "lazily"],
+)
+def test_the_auto_classes_know_our_model_types_whatever_is_imported_first(imports, program):
+    code = (
+        f"import sys\nsys.argv = [{program!r}]\n{imports}\nprint(type(AutoConfig.for_model('hf_attn_bert')).__name__)"
+    )
+    assert python(code) == "HfAttnBertConfig"
+
+
+def test_a_module_waited_for_keeps_its_own_loader_and_source():
+    code = (
+        "import hf_attn, inspect\nfrom transformers.models.auto import configuration_auto as module\n"
+        "loaders = type(module.__loader__).__name__, type(module.__spec__.loader).__name__\n"
+        "print(*loaders, 'CONFIG_MAPPING' in inspect.getsource(module))"
+    )
+    assert python(code) == "SourceFileLoader SourceFileLoader True"
