@@ -89,9 +89,16 @@ def listed(label: str | list[str]) -> str:
 
 
 def example(
-    model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", split: Any, text: str, text_pair: str | None = None
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    split: Any,
+    text: str,
+    text_pair: str | None = None,
+    right: Sequence[bool] | None = None,
 ) -> AttentionExample | None:
-    """Return where the model attends in the first row of a split; None if it cannot be watched.
+    """Return where the model attends in a row of a split; None if it cannot be watched.
+
+    The first row that is predicted right and has a readable number of words is shown, or what comes closest.
 
     Args:
         model: A trained model.
@@ -99,14 +106,25 @@ def example(
         split: Rows with texts, and ``labels`` where they are known.
         text: The column of the text.
         text_pair: The column of the second text.
+        right: Which rows the model predicts right, of :func:`evaluation.right`; None if that is not known.
     """
     from .attention import supported
 
     if not supported(type(model)):
         return None
-    row = split[0]
+    row = split[typical(split[text], right)]
     label = name_of(model, row["labels"]) if "labels" in row else None
     return attend(model, tokenizer, row[text], row[text_pair] if text_pair else None, label=label)
+
+
+def typical(texts: Sequence[str], right: Sequence[bool] | None) -> int:
+    """Return the first row that is right and has 5 to 20 words; else right and several, else right, else several."""
+    words = np.array([len(text.split()) for text in texts])
+    correct = np.ones(len(words), bool) if right is None else np.asarray(right, bool)
+    for wanted in (correct & (words >= 5) & (words <= 20), correct & (words > 1), correct, words > 1):
+        if wanted.any():
+            return int(wanted.argmax())
+    return 0
 
 
 def name_of(model: "PreTrainedModel", label: int | float | Sequence[float]) -> str:

@@ -27,6 +27,7 @@ __all__ = [
     "predict",
     "probabilities",
     "report",
+    "right",
     "scores",
 ]
 
@@ -83,6 +84,18 @@ def probabilities(predictions: Predictions, labels: Labels) -> np.ndarray:
     """(rows, classes): softmax, or sigmoid for multi-label; for regression the values, (rows, 1)."""
     truth = np.zeros(predictions.logits.shape if labels.kind == "multi" else len(predictions))
     return outcome(predictions.logits, truth, labels.kind).probability.reshape(len(predictions), -1)
+
+
+def right(predictions: Predictions, labels: Labels) -> np.ndarray:
+    """(rows,) bool: the class, or all labels, as they are; a number is right if its error is at most the median."""
+    truth = np.asarray(predictions.labels)
+    shares = probabilities(predictions, labels)
+    if labels.kind == "single":
+        return shares.argmax(1) == truth
+    if labels.kind == "multi":
+        return ((shares >= 0.5) == (truth >= 0.5)).all(1)
+    errors = np.abs(shares[:, 0] - truth.reshape(-1))
+    return errors <= np.median(errors)
 
 
 def scores(predictions: Predictions, labels: Labels, metrics: Sequence[str] = ()) -> dict[str, float]:

@@ -67,6 +67,8 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
             model, train, args, accelerator, loss_fn=loss_fn, count=count, evaluate=evaluate, default_metric=metric
         )
     model = models.merge_lora(model)
+    predictions = evaluation.predict(model, test, accelerator)
+    right = evaluation.right(predictions, labels)
 
     return run.complete(
         model,
@@ -75,10 +77,10 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
         accelerator,
         history=history,
         labels=labels,
-        predictions=evaluation.predict(model, test, accelerator),
+        predictions=predictions,
         metric=metric,
         fingerprint=data.fingerprint(splits),
-        attention=attended.example(model, tokenizer, splits["test"], args.text, args.text_pair),
+        attention=attended.example(model, tokenizer, splits["test"], args.text, args.text_pair, right),
     )
 
 

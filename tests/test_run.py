@@ -9,13 +9,16 @@ import pyarrow.parquet
 import pytest
 import torch
 from accelerate import Accelerator
+from datasets import Dataset
 from run_records import Config, made_up
 from tiny_bert import TEXTS, save_tiny_bert
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from hf_attn import machine
-from hf_attn.attended import AttentionExample, attend, example
+from hf_attn.attended import AttentionExample, attend, example, typical
+from hf_attn.data.labels import Labels
 from hf_attn.errors import InputError
+from hf_attn.evaluation import Predictions, right
 from hf_attn.models.checkpoint_files import check_model_folder
 from hf_attn.prediction import predict
 from hf_attn.run import describe, finish, run_facts
@@ -153,9 +156,33 @@ def test_attend_gives_the_eager_weights_of_the_first_token(tmp_path):
 def test_the_example_of_a_run_tells_the_true_label(tmp_path, problem_type, names, label, shown):
     source = save_tiny_bert(tmp_path, names, problem_type)
     tokenizer, model = AutoTokenizer.from_pretrained(source), AutoModelForSequenceClassification.from_pretrained(source)
-    found = example(model, tokenizer, [{"text": TEXTS[0], "labels": label}], "text")
+    found = example(model, tokenizer, Dataset.from_list([{"text": TEXTS[0], "labels": label}]), "text")
     assert found.label == shown and found.prediction
-    assert example(model, tokenizer, [{"text": TEXTS[0]}], "text").label is None
+    assert example(model, tokenizer, Dataset.from_list([{"text": TEXTS[0]}]), "text").label is None
+
+
+def test_the_example_of_a_run_is_one_that_is_right_and_readable():
+    texts = ["no", "one two three four five six", "yes", "a b c d e f", "two words", " ".join("word" * 50)]
+    right = [False, False, True, True, True, True]
+    assert typical(texts, right) == 3
+    assert typical(texts[:3], right[:3]) == 2, "right goes before readable"
+    assert typical(texts[:2], right[:2]) == 1, "of what is wrong, something with several words"
+    assert typical(texts, None) == 1
+    assert typical(["no"], [False]) == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "logits", "truth", "expected"),
+    [
+        ("single", [[2.0, 1.0], [0.0, 1.0], [3.0, 4.0]], [0, 0, 1], [True, False, True]),
+        ("multi", [[2.0, -1.0], [1.0, 1.0]], [[1.0, 0.0], [1.0, 0.0]], [True, False]),
+        ("regression", [[1.0], [2.0], [9.0]], [1.1, 2.0, 3.0], [True, True, False]),
+    ],
+)
+def test_what_is_right_of_each_kind_of_labels(kind, logits, truth, expected):
+    names = () if kind == "regression" else ("a", "b")
+    found = right(Predictions(np.arange(len(truth)), np.array(logits), np.array(truth)), Labels(kind, names))
+    assert found.tolist() == expected
 
 
 def test_prediction_truncates_as_training_did(tmp_path):
