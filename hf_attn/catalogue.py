@@ -1,10 +1,19 @@
-"""What there is to choose from, as text fitted to the terminal."""
+"""What there is to choose from, as text fitted to the terminal.
 
+What is known of the package's own variants stands in ``variants.json`` too, so that nothing heavy is imported to print
+it; ``python -m hf_attn.catalogue`` writes that file from the classes.
+"""
+
+import dataclasses
+import json
 import shutil
+import sys
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-from .attention import list_variants, variant_info
+WRITTEN = Path(__file__).parent / "variants.json"
 
 COLUMNS = {
     "variant": "name",
@@ -16,11 +25,22 @@ COLUMNS = {
 }
 
 
+def known() -> dict[str, dict[str, Any]]:
+    """Return the fields of each variant's :class:`VariantInfo` by its name; of the registered classes, if any are."""
+    return from_classes() if "hf_attn.attention" in sys.modules else json.loads(WRITTEN.read_text("utf-8"))
+
+
+def from_classes() -> dict[str, dict[str, Any]]:
+    """Return :func:`known` of the variants that are registered now."""
+    from .attention import list_variants, variant_info
+
+    return {name: dataclasses.asdict(variant_info(name)) for name in list_variants()}
+
+
 def variant_table(width: int | None = None) -> str:
     """Return all variants as a table, at most ``width`` letters wide (default: the terminal, or 120)."""
     width = width or shutil.get_terminal_size((120, 24)).columns
-    infos = [variant_info(name) for name in list_variants()]
-    rows = [[str(getattr(info, field)) for field in COLUMNS.values()] for info in infos]
+    rows = [[str(info[field]) for field in COLUMNS.values()] for info in known().values()]
     notes = (
         "h heads, d size of a head, n tokens. Identity at start: the converted model gives the pretrained logits. "
         "Options are given by --attention_kwargs; `hf-attn list NAME` shows those of one, its source and its cost."
@@ -30,16 +50,16 @@ def variant_table(width: int | None = None) -> str:
 
 def describe_variant(name: str) -> str:
     """Return all that is known of one variant, a line each."""
-    info = variant_info(name)
+    info = known()[name]
     facts = {
-        "equation": info.equation,
-        "source": info.source,
-        "parameters a layer": info.parameters,
-        "cost": info.cost,
-        "identity at start": info.identity,
-        "fused path": info.fused,
-        "refuses": info.refuses,
-        "options": ", ".join(f"{key}={value!r}" for key, value in info.kwargs.items()) or "none",
+        "equation": info["equation"],
+        "source": info["source"],
+        "parameters a layer": info["parameters"],
+        "cost": info["cost"],
+        "identity at start": info["identity"],
+        "fused path": info["fused"],
+        "refuses": info["refuses"],
+        "options": ", ".join(f"{key}={value!r}" for key, value in info["kwargs"].items()) or "none",
     }
     return "\n".join([name, *(f"  {key:<20}{value}" for key, value in facts.items())])
 
@@ -71,3 +91,7 @@ def wrapped(row: Sequence[str], widths: Sequence[int]) -> list[str]:
         "  ".join(part.ljust(size) for part, size in zip(line, widths, strict=True))
         for line in zip(*filled, strict=True)
     ]
+
+
+if __name__ == "__main__":
+    WRITTEN.write_text(json.dumps(from_classes(), indent=2, ensure_ascii=False) + "\n", "utf-8")

@@ -111,11 +111,10 @@ def list_command(argv: list[str]) -> None:
 
         print("Attention variants\n\n" + variant_table())
     elif what != "recipes":
-        from .attention import list_variants
-        from .catalogue import describe_variant
+        from .catalogue import describe_variant, known
 
-        if what not in list_variants():
-            raise InputError(f"unknown variant {what!r}{nearest(what, ['recipes', 'variants', *list_variants()])}")
+        if what not in known():
+            raise InputError(f"unknown variant {what!r}{nearest(what, ['recipes', 'variants', *known()])}")
         print(describe_variant(what))
 
 

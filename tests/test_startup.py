@@ -1,9 +1,12 @@
 """What needs no model answers without importing torch or transformers, and importing later finds our model types."""
 
+import json
 import subprocess
 import sys
 
 import pytest
+
+from hf_attn.catalogue import WRITTEN
 
 HEAVY = ("torch", "transformers", "datasets", "accelerate", "pandas", "matplotlib", "sklearn", "scipy", "peft")
 
@@ -24,7 +27,9 @@ def python(code: str, *argv: str) -> str:
         ["predict", "--help"],
         ["push", "--help"],
         ["copy", "--help"],
-        ["list", "recipes"],
+        ["list"],
+        ["list", "variants"],
+        ["list", "entmax15"],
     ],
     ids=" ".join,
 )
@@ -35,6 +40,20 @@ def test_what_needs_no_model_imports_nothing_heavy(words):
         f"print(sorted(set({HEAVY}) & set(sys.modules)))"
     )
     assert python(code, *words).splitlines()[-1] == "[]"
+
+
+def test_what_is_written_of_the_variants_is_what_their_classes_say():
+    assert json.loads(WRITTEN.read_text("utf-8")) == json.loads(
+        python("import json\nfrom hf_attn.catalogue import from_classes\nprint(json.dumps(from_classes()))")
+    ), "python -m hf_attn.catalogue writes it anew"
+
+
+def test_a_variant_of_ones_own_is_listed_where_it_is_registered():
+    code = (
+        "import hf_attn\nfrom hf_attn.catalogue import known\n"
+        "@hf_attn.register_variant('mine')\nclass Mine(hf_attn.Variant):\n    pass\nprint('mine' in known())"
+    )
+    assert python(code) == "True"
 
 
 def test_a_bad_argument_is_refused_before_anything_heavy_is_imported():
