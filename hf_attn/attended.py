@@ -62,21 +62,27 @@ def attend(
     row: int = 0,
 ) -> AttentionExample:
     """Run one text, or a pair, through the model and return where token ``row`` attends, in all layers and heads."""
-    from .attention import attention_map
-    from .prediction import longest, predict
+    import torch
 
-    inputs = tokenizer(text, text_pair, truncation=True, max_length=longest(model, tokenizer), return_tensors="pt")
-    maps = attention_map(model, inputs.to(model.device), rows=[row])
-    tokens = tokenizer.convert_ids_to_tokens(inputs["input_ids"][0])
+    from .attention import attention_map
+    from .data.encoding import encode
+    from .models.agreement import fitted
+    from .prediction import described, logits
+
+    tokenizer = fitted(tokenizer, model)
+    pair = None if text_pair is None else [text_pair]
+    encoded = encode(tokenizer, [text], pair)
+    inputs = {name: torch.tensor(rows, device=model.device) for name, rows in encoded.items()}
+    maps = attention_map(model, inputs, rows=[row])
+    tokens = tokenizer.convert_ids_to_tokens(encoded["input_ids"][0])
     fitting = [layer[0, :, 0] for layer in maps if layer.shape[-1] == len(tokens)]
     if not fitting:
         raise InputError(f"{type(model).__name__} has no attention layer that sees each of the {len(tokens)} tokens")
-    pair = None if text_pair is None else [text_pair]
-    said = predict(model, [text], text_pair=pair, processor=tokenizer, top_k=1)[0]
+    said = described(model, logits(model, tokenizer, [text], pair, batch_size=1), top_k=1)[0]
     return AttentionExample(
         tokens=tokens,
         weights=np.stack([layer.float().cpu().numpy() for layer in fitting]),
-        special=frozenset(tokenizer.all_special_tokens),
+        special=frozenset(tokenizer.all_special_tokens) - {tokenizer.unk_token},
         row=row,
         prediction=f"{said['value']:.3g}" if "value" in said else listed(said["label"]),
         label=label,

@@ -145,6 +145,13 @@ def predict_command(argv: list[str]) -> None:
     )
     option("--image", metavar="COLUMN", help="column of the images, or of their paths, in FILE (default: image)")
     option(
+        "--keep",
+        metavar="COLUMN",
+        action="append",
+        default=[],
+        help="one more column of FILE for --output, or all; may be given again (default: those named like an id)",
+    )
+    option(
         "--top_k",
         type=int,
         metavar="K",
@@ -168,6 +175,7 @@ def predict_command(argv: list[str]) -> None:
         text=given.text,
         text_pair=given.text_pair,
         image=given.image,
+        keep=given.keep,
         top_k=given.top_k,
         batch_size=given.batch_size,
         output=given.output,

@@ -12,6 +12,7 @@ from torch import nn
 
 from .errors import InputError
 from .metrics import METRICS, Outcome, check_metric, default_metric, direction, evaluate_metric, outcome
+from .models.trainable import evaluation_mode
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -59,18 +60,12 @@ def predict(model: nn.Module, loader: Iterable[dict[str, torch.Tensor]], acceler
     from accelerate.utils import gather_object
 
     plain = accelerator.unwrap_model(model)  # the wrapper of several processes waits for batches that not all have
-    modes = [(module, module.training) for module in plain.modules()]
     parts = []
-    plain.eval()
-    try:
-        with torch.inference_mode(), accelerator.autocast():
-            for batch in loader:
-                inputs = {name: tensor.to(accelerator.device, non_blocking=True) for name, tensor in batch.items()}
-                ids, truth = inputs.pop("ids"), inputs.pop("labels", None)
-                parts.append((ids, plain(**inputs).logits.float(), truth))
-    finally:
-        for module, mode in modes:
-            module.training = mode
+    with evaluation_mode(plain), torch.inference_mode(), accelerator.autocast():
+        for batch in loader:
+            inputs = {name: tensor.to(accelerator.device, non_blocking=True) for name, tensor in batch.items()}
+            ids, truth = inputs.pop("ids"), inputs.pop("labels", None)
+            parts.append((ids, plain(**inputs).logits.float(), truth))
     mine = [tuple(None if tensor is None else tensor.cpu().numpy() for tensor in part) for part in parts]
     gathered = gather_object(mine) if accelerator.num_processes > 1 else mine
     rows, outputs = (np.concatenate([part[index] for part in gathered]) for index in (0, 1))

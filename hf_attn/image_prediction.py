@@ -22,25 +22,18 @@ def image_logits(model: "PreTrainedModel", processor: Any, images: Sequence[Any]
         InputError: images that cannot be read, or are none.
     """
     import torch
-    from PIL import Image
 
     from .data.processing import Processing
+    from .models.trainable import evaluation_mode
 
-    if isinstance(images, str | bytes | Path | Image.Image):
-        raise InputError(f"images is one {type(images).__name__}, expected a list: [image]")
     processing = Processing(processor)
     rows = pixels_of(images, processing)
     found = np.zeros((len(rows), model.config.num_labels or 1), np.float32)
-    training = model.training
-    model.eval()
-    try:
-        with torch.inference_mode():
-            for start in range(0, len(rows), batch_size):
-                pixels = np.stack(rows[start : start + batch_size])
-                values = processing.normalize(torch.from_numpy(pixels).to(model.device))
-                found[start : start + len(pixels)] = model(pixel_values=values).logits.float().cpu().numpy()
-    finally:
-        model.train(training)
+    with evaluation_mode(model), torch.inference_mode():
+        for start in range(0, len(rows), batch_size):
+            pixels = np.stack(rows[start : start + batch_size])
+            values = processing.normalize(torch.from_numpy(pixels).to(model.device))
+            found[start : start + len(pixels)] = model(pixel_values=values).logits.float().cpu().numpy()
     return found
 
 
@@ -88,8 +81,8 @@ def opened(image: Any) -> "Image":
         raise InputError(f"an array of shape {image.shape} is no image: {error}") from None
 
 
-def read_images(given: Sequence[str], column: str | None = None) -> tuple[list[str], list[Any]]:
-    """Return names and sources of images: files, those of a folder, or those of a table's column.
+def read_images(given: Sequence[str], column: str | None = None) -> tuple[list[str], list[Any], Any]:
+    """Return names and sources of images (files, those of a folder, or of a table's column), and that table or None.
 
     Args:
         given: image files and folders of them, or one csv, tsv, json, jsonl or parquet file.
@@ -116,10 +109,10 @@ def read_images(given: Sequence[str], column: str | None = None) -> tuple[list[s
             files += inside
         else:
             files.append(found)
-    return [str(file) for file in files], list(files)
+    return [str(file) for file in files], list(files), None
 
 
-def _from_table(path: Path, column: str) -> tuple[list[str], list[Any]]:
+def _from_table(path: Path, column: str) -> tuple[list[str], list[Any], Any]:
     from datasets import DatasetDict
 
     from .data.files import read
@@ -133,4 +126,4 @@ def _from_table(path: Path, column: str) -> tuple[list[str], list[Any]]:
     values = [value for batch in image_column(table, column) for value in batch]
     sources = [source_of(value) for value in values]
     names = [str(v["path"]) if isinstance(v, dict) and v.get("path") else str(row) for row, v in enumerate(values)]
-    return names, [source if isinstance(source, bytes) else Path(source) for source in sources]
+    return names, [source if isinstance(source, bytes) else Path(source) for source in sources], table

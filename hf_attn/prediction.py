@@ -1,7 +1,8 @@
 """Predictions of a trained model for texts or images: in Python, and as rows for ``hf-attn predict``."""
 
 import inspect
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +28,9 @@ ARCHITECTURES = {
 
 def predict(
     run: "str | Path | PreTrainedModel",
-    inputs: "Sequence[str] | Sequence[str | Path | Image | np.ndarray]",
+    inputs: "Iterable[str] | Iterable[str | Path | Image | np.ndarray]",
     *,
-    text_pair: Sequence[str] | None = None,
+    text_pair: Iterable[str] | None = None,
     top_k: int | None = None,
     batch_size: int = 32,
     processor: Any = None,
@@ -39,8 +40,9 @@ def predict(
     Args:
         run: A run folder, any model folder or Hub id, or a model in hand.
         inputs: For a model of texts: the texts; longer ones are cut to what the model takes. For one of images: files,
-            pillow images, or (height, width, 3) uint8 arrays.
-        text_pair: A second text for each, for a model trained on pairs.
+            pillow images, or (height, width, 3) uint8 arrays. A list, tuple, generator, array, or one column of pandas,
+            polars, datasets or arrow.
+        text_pair: A second text for each, for a model trained on pairs; a run that was trained otherwise is told so.
         top_k: Keep so many of the probabilities; all of them by default.
         batch_size: Inputs a forward pass; it never changes the results.
         processor: The model's tokenizer or image processor; by default the one saved beside the model.
@@ -53,8 +55,7 @@ def predict(
     Raises:
         InputError: No such model, inputs that it does not take or that cannot be read, pairs that do not fit.
     """
-    from .data.labels import Labels
-    from .evaluation import Predictions, probabilities
+    from .prediction_inputs import images_of, tell_pairs, texts_of
 
     check_options(top_k, batch_size)
     if isinstance(run, str | Path):
@@ -66,22 +67,30 @@ def predict(
 
         if text_pair is not None:
             raise InputError("text_pair given, but this model classifies images")
-        processor = processor or saved_processor or load_processor(model)
-        values = image_logits(model, processor, inputs, batch_size)
-        if not len(values):
+        images = images_of(inputs)
+        if not images:
             return []
+        processor = processor or saved_processor or load_processor(model)
+        values = image_logits(model, processor, images, batch_size)
     else:
-        check_texts(inputs, text_pair)  # type: ignore[arg-type]
-        if not inputs:
+        texts, pairs = texts_of(inputs, text_pair)
+        if not texts:
             return []
         processor = processor or saved_processor or load_processor(model)
-        pairs = list(text_pair) if text_pair is not None else None
-        values = logits(model, processor, list(inputs), pairs, batch_size)  # type: ignore[arg-type]
-    kind = "regression" if values.shape[1] == 1 else KINDS[model.config.problem_type]
+        tell_pairs(run, pairs)
+        values = logits(model, processor, texts, pairs, batch_size)
+    return described(model, values, top_k)
+
+
+def described(model: "PreTrainedModel", values: np.ndarray, top_k: int | None) -> list[dict[str, Any]]:
+    """Return what (examples, outputs) logits say, as :func:`predict` gives it."""
+    from .data.labels import Labels
+    from .evaluation import Predictions, probabilities
+
+    kind = "regression" if values.shape[1] == 1 else KINDS.get(model.config.problem_type, "single")
     if kind == "regression":
         return [{"value": float(row[0]) if len(row) == 1 else row.tolist()} for row in values]
-    names = {int(index): name for index, name in (model.config.id2label or {}).items()}
-    labels = Labels(kind, tuple(names[index] for index in range(values.shape[1])))
+    labels = Labels(kind, label_names(model, values.shape[1]))
     shares = probabilities(Predictions(np.arange(len(values)), values), labels)
     return [label_of(row, labels.names, kind, top_k) for row in shares]
 
@@ -118,21 +127,18 @@ def check_options(top_k: int | None, batch_size: int) -> None:
         raise InputError("; ".join(wrong))
 
 
-def check_texts(texts: Sequence[str], text_pair: Sequence[str] | None) -> None:
-    """Raise InputError with all that is wrong with the texts for :func:`predict`."""
-    wrong = []
-    for name, given in (("texts", texts), ("text_pair", text_pair)):
-        if isinstance(given, str):
-            wrong.append(f"{name} is one string, expected a list: [{given[:20]!r}]")
-        elif given is not None:
-            bad = [index for index, text in enumerate(given) if not isinstance(text, str)]
-            if bad:
-                kind = type(given[bad[0]]).__name__
-                wrong.append(f"{name} must be strings, but {len(bad)} are not, the first at {bad[0]} ({kind})")
-    if not wrong and text_pair is not None and len(text_pair) != len(texts):
-        wrong.append(f"{len(texts)} texts but {len(text_pair)} in text_pair: expected one for each")
-    if wrong:
-        raise InputError("; ".join(wrong))
+def label_names(model: "PreTrainedModel", outputs: int) -> tuple[str, ...]:
+    """Return the names of a model's outputs; ``LABEL_0`` and so on where it has none.
+
+    Raises:
+        InputError: two have one name, so that a prediction would not tell them apart.
+    """
+    known = {int(index): str(name) for index, name in (model.config.id2label or {}).items()}
+    names = tuple(known.get(index, f"LABEL_{index}") for index in range(outputs))
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        raise InputError(f"the model has several classes named {twice[0]!r}: name each one in config.json, id2label")
+    return names
 
 
 def load(source: str | Path) -> "tuple[PreTrainedModel, Any]":
@@ -172,31 +178,36 @@ def logits(
     text_pair: list[str] | None,
     batch_size: int,
 ) -> np.ndarray:
-    """Return (texts, outputs) float32 logits in the texts' order; the model's mode is left as it was."""
+    """Return (texts, outputs) float32 logits in the texts' order; each module's mode is left as it was.
+
+    Where model and tokenizer have no padding in common, texts go through it one by one.
+
+    Raises:
+        InputError: texts with tokens that the model has no embeddings for.
+    """
     import torch
 
-    encoded = tokenizer(texts, text_pair, truncation=True, max_length=longest(model, tokenizer))
+    from .data.encoding import encode
+    from .data.text import Padding
+    from .models.agreement import check_token_ids, fitted, padding
+    from .models.trainable import evaluation_mode
+
+    tokenizer = fitted(tokenizer, model)
+    encoded = encode(tokenizer, texts, text_pair)
+    check_token_ids(encoded["input_ids"], model, tokenizer)
+    pad = padding(model)
+    batch_size = 1 if pad is None else batch_size
+    values = {"input_ids": pad or 0, "attention_mask": 0, "token_type_ids": tokenizer.pad_token_type_id}
+    collate = Padding(values, tokenizer.padding_side, multiple=1, limit=2**31)
     order = sorted(range(len(texts)), key=lambda index: -len(encoded["input_ids"][index]))
-    training = model.training
-    model.eval()
     found = np.zeros((len(texts), model.config.num_labels or 1), np.float32)
-    try:
-        with torch.inference_mode():
-            for start in range(0, len(order), batch_size):
-                rows = order[start : start + batch_size]
-                batch = tokenizer.pad(
-                    {key: [column[row] for row in rows] for key, column in encoded.items()}, return_tensors="pt"
-                )
-                found[rows] = model(**batch.to(model.device)).logits.float().cpu().numpy()
-    finally:
-        model.train(training)
+    with evaluation_mode(model), torch.inference_mode():
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            batch = collate([{name: column[row] for name, column in encoded.items()} for row in rows])
+            on_device = {name: tensor.to(model.device) for name, tensor in batch.items()}
+            found[rows] = model(**on_device).logits.float().cpu().numpy()
     return found
-
-
-def longest(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> int | None:
-    """Return how many tokens the model takes, as far as tokenizer and config tell; None where they do not."""
-    known = [getattr(model.config, "max_position_embeddings", None), tokenizer.model_max_length]
-    return min((length for length in known if length is not None and length < 10**6), default=None)
 
 
 def label_of(probabilities: np.ndarray, names: Sequence[str], kind: str, top_k: int | None) -> dict[str, Any]:

@@ -1,15 +1,23 @@
 """Texts and images read from files and predictions written to them, for ``hf-attn predict``."""
 
 import json
+import logging
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .errors import InputError
+from .errors import InputError, nearest
+
+logger = logging.getLogger(__name__)
 
 TEXT_FILES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".txt")
 OUTPUTS = (".jsonl", ".parquet")
+OWN = ("text", "text_pair", "image", "label", "score", "probabilities", "value")
+"""Columns of the output that are not the file's."""
+IDS = re.compile(r"((.*[_\W])?(id|ids|idx|index|uid|guid|uuid)|.*[a-z]I[dD]s?|Id|ID)")
+"""Names of columns that tell rows apart: ``id``, ``tweet_id``, ``PassengerId``, ``index``."""
 Row = dict[str, Any]
 
 
@@ -20,6 +28,7 @@ def predict_to(
     text: str | None = None,
     text_pair: str | None = None,
     image: str | None = None,
+    keep: Sequence[str] = (),
     top_k: int | None = None,
     batch_size: int = 32,
     output: str | None = None,
@@ -33,6 +42,7 @@ def predict_to(
         text: Column of the texts in the file.
         text_pair: Column of the second texts in the file; where texts are given, the second text itself.
         image: Column of the images, or of their paths, in the file.
+        keep: Columns of the file that go into ``output`` too, beside those named like an id; ``all`` is every one.
         top_k: Keep the most probable labels; by default 1 when printed, all when written.
         batch_size: Texts or images a forward pass.
         output: A ``.jsonl`` or ``.parquet`` file; None prints.
@@ -43,13 +53,13 @@ def predict_to(
     """
     from transformers.utils.logging import disable_progress_bar
 
-    from .prediction import check_options, check_texts, predict
+    from .prediction import check_options, predict
+    from .prediction_inputs import texts_of
 
     check_options(top_k, batch_size)
     if output is not None:
         check_output(Path(output), overwrite)
     disable_progress_bar()
-    rows: list[Row]
     inputs: Sequence[Any]
     pairs = None
     if run_takes_images(run):
@@ -57,23 +67,51 @@ def predict_to(
             raise InputError("--text and --text_pair are for texts, and this model classifies images")
         from .image_prediction import read_images
 
-        names, inputs = read_images(given, image)
-        rows = [{"image": name} for name in names]
+        names, inputs, table = read_images(given, image)
+        rows: list[Row] = [{"image": name} for name in names]
     else:
         if image:
             raise InputError("--image is for images, and this model classifies texts")
-        inputs, pairs = read_texts(given, text, text_pair)
-        check_texts(inputs, pairs)
+        inputs, pairs, table = read_texts(given, text, text_pair)
+        texts_of(inputs, pairs)
         rows = [{"text": first} for first in inputs]
         for row, second in zip(rows, pairs or [], strict=False):
             row["text_pair"] = second
+    kept = kept_columns(table, keep, [text or "text", text_pair, image or "image"])
     found = predict(run, inputs, text_pair=pairs, top_k=top_k or (None if output else 1), batch_size=batch_size)
-    rows = [row | prediction for row, prediction in zip(rows, found, strict=True)]
+    rows = [{name: column[at] for name, column in kept.items()} | row | found[at] for at, row in enumerate(rows)]
     if output is None:
         print("\n".join(readable(row) for row in rows))
     else:
         write_rows(Path(output), rows)
         print(f"{len(rows):,} predictions in {output}")
+
+
+def kept_columns(table: Any, keep: Sequence[str], used: Sequence[str | None]) -> dict[str, list[Any]]:
+    """Return the columns of a file that go into the output: those named like an id, and those in ``keep``.
+
+    Args:
+        table: of the file; None where there is none.
+        keep: names of columns; ``all`` is every one.
+        used: columns that are in the output already.
+
+    Raises:
+        InputError: no file or no such column, or a name that the output has already.
+    """
+    if table is None:
+        if keep:
+            raise InputError(f"--keep {' '.join(keep)} names a column, but there is no file to read it from")
+        return {}
+    names = list(table.column_names)
+    missing = [name for name in keep if name not in (*names, "all")]
+    if missing:
+        raise InputError(f"--keep: no column {missing[0]!r} (columns: {', '.join(names)}){nearest(missing[0], names)}")
+    every = "all" in keep
+    chosen = [name for name in names if name not in used and (every or name in keep or IDS.fullmatch(name))]
+    taken = [name for name in chosen if name in OWN]
+    if taken:
+        raise InputError(f"--keep: the output has a {taken[0]!r} of its own: rename that column of the file")
+    return {name: list(table[name]) for name in chosen}
 
 
 def run_takes_images(run: str) -> bool:
@@ -88,8 +126,10 @@ def run_takes_images(run: str) -> bool:
         return False
 
 
-def read_texts(given: Sequence[str], text: str | None, text_pair: str | None) -> tuple[list[str], list[str] | None]:
-    """Return the texts, and the second texts where there are pairs.
+def read_texts(
+    given: Sequence[str], text: str | None, text_pair: str | None
+) -> tuple[list[str], list[str] | None, Any]:
+    """Return the texts, the second texts where there are pairs, and the table that they are from, where there is one.
 
     Raises:
         InputError: The file is missing or unreadable, or has no such column; a column is named but there is no file.
@@ -100,13 +140,13 @@ def read_texts(given: Sequence[str], text: str | None, text_pair: str | None) ->
             raise InputError(f"--text names a column, but there is no file ({', '.join(TEXT_FILES)}) to read it from")
         if text_pair is not None and len(given) > 1:
             raise InputError(f"--text_pair goes with one text, {len(given)} were given: put the pairs into a file")
-        return list(given), None if text_pair is None else [text_pair]
+        return list(given), None if text_pair is None else [text_pair], None
     if not path.exists():
         raise InputError(f"no such file: {path} (a text that ends like a file's name must come from a file)")
     if path.suffix.lower() == ".txt":
         if text or text_pair:
             raise InputError(f"{path} has no columns, so --text and --text_pair do not apply: expected a text a line")
-        return read_lines(path), None
+        return read_lines(path), None, None
     from .data.files import read
 
     table = read(path)
@@ -114,10 +154,20 @@ def read_texts(given: Sequence[str], text: str | None, text_pair: str | None) ->
     if text_pair and text_pair not in table.column_names:
         raise InputError(f"no column {text_pair!r} in {path} (columns: {', '.join(table.column_names)})")
     columns = [list(table[name]) for name in names]
-    bad = [name for name, column in zip(names, columns, strict=True) if not all(isinstance(x, str) for x in column)]
-    if bad:
-        raise InputError(f"{path}: column {', '.join(bad)} holds values that are not text: expected a text in each row")
-    return columns[0], columns[1] if text_pair else None
+    wrong = [fault for name, column in zip(names, columns, strict=True) if (fault := no_text(name, column))]
+    if wrong:
+        raise InputError(f"{path}: {'; '.join(wrong)}: expected a text in each row")
+    return columns[0], columns[1] if text_pair else None, table
+
+
+def no_text(name: str, column: Sequence[Any]) -> str | None:
+    """Return which rows of a column are no text, counted from 1."""
+    bad = [row for row, value in enumerate(column, start=1) if not isinstance(value, str)]
+    if not bad:
+        return None
+    first = column[bad[0] - 1]
+    what = "no value" if first is None else type(first).__name__
+    return f"column {name} holds values that are not text in {len(bad)} rows, the first is row {bad[0]} ({what})"
 
 
 def column_name(table: Any, text: str | None, path: Path) -> str:
@@ -134,15 +184,17 @@ def column_name(table: Any, text: str | None, path: Path) -> str:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Return the lines of a text file that are not blank."""
+    """Return the lines of a text file that are not blank; those left out between texts are told."""
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
+        lines = path.read_text("utf-8-sig").rstrip().split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read as UTF-8 text: {error}") from error
-    found = [line for line in lines if line.strip()]
-    if not found:
+    blank = [number for number, line in enumerate(lines, start=1) if not line.strip()]
+    if len(blank) == len(lines):
         raise InputError(f"{path} is empty: expected a text a line")
-    return found
+    if blank:
+        logger.warning("%s: %d blank lines are left out, the first is line %d", path, len(blank), blank[0])
+    return [line for line in lines if line.strip()]
 
 
 def check_output(path: Path, overwrite: bool) -> None:
@@ -159,7 +211,7 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
     """Write predictions, one row a text; the file appears only when it is complete."""
     partial = path.with_name(path.name + ".tmp")
     if path.suffix.lower() == ".jsonl":
-        partial.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+        partial.write_text("".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows), "utf-8")
     else:
         import pyarrow
         import pyarrow.parquet

@@ -36,7 +36,12 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     metric = args.metric or evaluation.default_metric(labels.kind)
     evaluation.check_metric(metric, labels)
     loss_fn, count = args.losses(labels)
+
+    # Model and tokens
     tokenizer = models.load_tokenizer(args.model)
+    model = args.load_model(
+        "text-classification", labels, adapt=lambda model: models.bring_together(model, tokenizer, args.max_length)
+    )
     tokens = data.tokenize(splits, tokenizer, args.text, args.text_pair, args.max_length, accelerator.is_main_process)
     collate = data.collate(tokenizer, pad_to_multiple_of=4 if accelerator.device.type == "cpu" else 8)
 
@@ -56,9 +61,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
         for name in ("validation", "test")
     )
 
-    # Model and training
-    model = args.load_model("text-classification", labels)
-
+    # Training
     def evaluate(model) -> dict[str, float]:
         return evaluation.scores(evaluation.predict(model, valid, accelerator), labels, [metric])
 

@@ -11,6 +11,7 @@ import torch
 
 from ..errors import InputError
 from .columns import listing, missing, refuse
+from .encoding import encode, limit
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -93,22 +94,22 @@ def tokenize(
     """
     from datasets import Dataset, DatasetDict
 
-    max_length = min(max_length or tokenizer.model_max_length, tokenizer.model_max_length)
-    special = tokenizer.num_special_tokens_to_add(pair=text_pair is not None)
-    if max_length <= special:
-        raise InputError(f"max_length {max_length}: {special} special tokens leave no room for text")
+    longest = limit(tokenizer, max_length)
     tokenized = {}
     for name, split in splits.items():
         table = _tokens(split, tokenizer, text, text_pair, max_length, name if progress else None)
         if "labels" in split.column_names:
             table = table.append_column("labels", split.with_format("arrow")["labels"][:])
         tokenized[name] = Dataset(table)
-        full = sum(length >= max_length for length in table["input_ids"].combine_chunks().value_lengths().to_pylist())
-        log.info("%s: %d texts, %d of them reach max_length %d and may be cut", name, len(split), full, max_length)
+        if longest is not None:
+            full = sum(length >= longest for length in table["input_ids"].combine_chunks().value_lengths().to_pylist())
+            log.info("%s: %d texts, %d of them reach max_length %d and may be cut", name, len(split), full, longest)
     return DatasetDict(tokenized)
 
 
-def _tokens(split: Dataset, tokenizer: Any, text: str, text_pair: str | None, max_length: int, name: str | None) -> Any:
+def _tokens(
+    split: Dataset, tokenizer: Any, text: str, text_pair: str | None, max_length: int | None, name: str | None
+) -> Any:
     import pyarrow
     from tqdm.auto import tqdm
 
@@ -116,8 +117,7 @@ def _tokens(split: Dataset, tokenizer: Any, text: str, text_pair: str | None, ma
     batches = []
     for at in tqdm(range(0, len(split), CHUNK), desc=f"tokenize {name}", disable=name is None, leave=False):
         rows = split[at : at + CHUNK]
-        texts = [rows[text], rows[text_pair]] if text_pair else [rows[text]]
-        encoded = tokenizer(*texts, truncation=True, max_length=max_length)
+        encoded = encode(tokenizer, rows[text], rows[text_pair] if text_pair else None, max_length, first=at)
         columns = {key: pyarrow.array(encoded[key], pyarrow.list_(types[key])) for key in types if key in encoded}
         columns["ids"] = pyarrow.array(range(at, at + len(rows[text])), pyarrow.int64())
         batches.append(pyarrow.record_batch(columns))

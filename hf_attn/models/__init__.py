@@ -1,5 +1,7 @@
 """Loading pretrained models, and choosing what of them is trained."""
 
+from .agreement import bring_together
+from .input_length import longest_input
 from .loading import load, load_config
 from .processors import check_takes_images, load_image_processor, load_tokenizer
 from .resolution import set_image_size, try_image
@@ -8,12 +10,14 @@ from .trainable import Lora, add_lora, freeze, merge_lora
 __all__ = [
     "Lora",
     "add_lora",
+    "bring_together",
     "check_takes_images",
     "freeze",
     "load",
     "load_config",
     "load_image_processor",
     "load_tokenizer",
+    "longest_input",
     "merge_lora",
     "set_image_size",
     "try_image",
