@@ -156,11 +156,10 @@ def load(source: str | Path) -> "tuple[PreTrainedModel, Any]":
     register_model_types()
     source = Path(source).expanduser() if Path(source).expanduser().exists() else source
     check_model_folder(source)
-    known = models.load_config(str(source)).architectures or ["no architecture named"]
-    task = next((task for task, name in ARCHITECTURES.items() if any(name in one for one in known)), None)
+    task, known = trained_task(source)
     if task is None:
         raise InputError(
-            f"{str(source)!r} has no trained classification head ({', '.join(known)}): fine-tune it first, such as by "
+            f"{str(source)!r} has no trained classification head ({known}): fine-tune it first, such as by "
             "`hf-attn text_classification` or `hf-attn image_classification`"
         )
     if task == "text-classification":
@@ -169,6 +168,27 @@ def load(source: str | Path) -> "tuple[PreTrainedModel, Any]":
     model.eval().to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     loader = models.load_image_processor if task == "image-classification" else models.load_tokenizer
     return model, loader(source)
+
+
+def trained_task(source: str | Path) -> tuple[str | None, str]:
+    """Return what a saved model was trained to classify, a key of :data:`ARCHITECTURES` or None, and its class' name.
+
+    Raises:
+        InputError: it has no configuration that can be loaded.
+    """
+    from . import models
+    from .models.adapter_folder import base_of, has_head, is_adapter
+
+    adapter = is_adapter(source)
+    config = models.load_config(base_of(source) if adapter else str(source))
+    if adapter and has_head(source):
+        from .models.loading import TASKS
+
+        heads: dict[str, Any] = TASKS
+        return next((task for task in ARCHITECTURES if type(config) in heads[task]._model_mapping), None), "adapter"
+    known = config.architectures or ["no architecture named"]
+    task = next((task for task, name in ARCHITECTURES.items() if any(name in one for one in known)), None)
+    return task, ", ".join(known)
 
 
 def logits(
@@ -198,7 +218,8 @@ def logits(
     pad = padding(model)
     batch_size = 1 if pad is None else batch_size
     values = {"input_ids": pad or 0, "attention_mask": 0, "token_type_ids": tokenizer.pad_token_type_id}
-    collate = Padding(values, tokenizer.padding_side, multiple=1, limit=2**31)
+    multiple = getattr(model.config, "downsampling_rate", 1)  # CANINE takes so many characters together
+    collate = Padding(values, tokenizer.padding_side, multiple, limit=2**31)
     order = sorted(range(len(texts)), key=lambda index: -len(encoded["input_ids"][index]))
     found = np.zeros((len(texts), model.config.num_labels or 1), np.float32)
     with evaluation_mode(model), torch.inference_mode():

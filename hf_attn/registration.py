@@ -3,8 +3,6 @@
 import importlib
 from typing import Any
 
-from transformers.models.auto.configuration_auto import CONFIG_MAPPING
-
 PREFIX = "hf_attn_"
 # Model types that are no variant of another architecture: the file that registers them, and the configuration in it.
 OWN_TYPES = {
@@ -19,7 +17,7 @@ class LazyConfigs(dict):
     def __contains__(self, key: object) -> bool:
         if super().__contains__(key) or key in OWN_TYPES:
             return True
-        return isinstance(key, str) and key.startswith(PREFIX) and key.removeprefix(PREFIX) in CONFIG_MAPPING._mapping
+        return isinstance(key, str) and key.startswith(PREFIX) and key.removeprefix(PREFIX) in mapping()._mapping
 
     def __missing__(self, key: str) -> Any:
         if key in OWN_TYPES:
@@ -29,10 +27,17 @@ class LazyConfigs(dict):
             raise KeyError(key)
         from .attention import config_class_for
 
-        return config_class_for(CONFIG_MAPPING[key.removeprefix(PREFIX)])
+        return config_class_for(mapping()[key.removeprefix(PREFIX)])
 
 
 def register_model_types() -> None:
     """Let ``AutoConfig``, and with it every Auto class, find the model types of this package."""
-    if not isinstance(CONFIG_MAPPING._extra_content, LazyConfigs):
-        CONFIG_MAPPING._extra_content = LazyConfigs(CONFIG_MAPPING._extra_content)
+    if not isinstance(mapping()._extra_content, LazyConfigs):
+        mapping()._extra_content = LazyConfigs(mapping()._extra_content)
+
+
+def mapping() -> Any:
+    """Return transformers' configurations by model type; importing them comes back to this module."""
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    return CONFIG_MAPPING

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..hub_connection import check_reachable
+from .adapter_folder import base_faults, base_of, is_adapter
 
 WEIGHTS = ("model.safetensors", "adapter_model.safetensors")
 INDEX = "model.safetensors.index.json"
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model")
-FOREIGN = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "tf_model*.h5", "flax_model*.msgpack")
+FOREIGN = ("adapter_model*.bin", "pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "tf_model*.h5", "flax_model*.msgpack")
 HUB_ID = r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?"
 CONVERT = (
     "python -c \"import torch, safetensors.torch as s; w = torch.load('{path}', weights_only=True); "
@@ -40,18 +41,41 @@ def check_model_folder(source: str | Path, *, tokenizer: bool = False, cache_dir
     if not folder.is_dir():
         raise InputError(f"{str(source)!r} is a file, expected a model folder with config.json and model.safetensors")
     wrong = [*config_faults(folder), *weight_faults(folder)]
-    if tokenizer and not any((folder / name).exists() for name in TOKENIZERS):
-        wrong.append(
-            f"the tokenizer is missing (none of {', '.join(TOKENIZERS)}): save the one that the model was trained with "
-            "there, by tokenizer.save_pretrained(folder)"
-        )
+    if is_adapter(folder) and not wrong:
+        wrong += base_faults(folder)
+    if tokenizer and not wrong:
+        wrong += tokenizer_faults(folder)
     if wrong:
         raise InputError(f"model folder {str(source)!r}: " + "; ".join(wrong))
 
 
+def tokenizer_faults(folder: Path) -> list[str]:
+    """Return why a folder's tokenizer, or that of an adapter's base, is not there; what AutoTokenizer loads is.
+
+    Some have no vocabulary (CANINE, ByT5), so that a file of an unknown name, or none, is no fault by itself.
+    """
+    from .processors import load_tokenizer
+
+    if any((folder / name).exists() for name in TOKENIZERS):
+        return []
+    if is_adapter(folder) and not (folder / "tokenizer_config.json").exists():
+        base = base_of(folder)
+        return tokenizer_faults(Path(base)) if Path(base).is_dir() else []
+    try:
+        load_tokenizer(folder, checked=True)
+    except InputError as error:
+        reason = str(error).partition(": its tokenizer cannot be loaded. ")[2]
+        found = ", ".join(TOKENIZERS) + (f"; {reason}" if reason else "")
+        return [
+            f"the tokenizer is missing (none of {found}): save the one that the model was trained with there, by "
+            "tokenizer.save_pretrained(folder)"
+        ]
+    return []
+
+
 def config_faults(folder: Path) -> list[str]:
     """Return what is wrong with the folder's configuration."""
-    adapter = (folder / "adapter_config.json").exists()
+    adapter = is_adapter(folder)
     path = folder / ("adapter_config.json" if adapter else "config.json")
     if not path.exists():
         return ["config.json is missing"]
@@ -88,7 +112,8 @@ def missing_weights(folder: Path) -> str:
         return "it has no weights (model.safetensors): training did not end, or the download is incomplete"
     if len(foreign) > 1 or foreign[0].suffix != ".bin":
         return f"its weights are only in {foreign[0].name}, expected model.safetensors: convert them first"
-    command = CONVERT.format(path=foreign[0], target=folder / "model.safetensors")
+    name = "adapter_model.safetensors" if is_adapter(folder) else "model.safetensors"
+    command = CONVERT.format(path=foreign[0], target=folder / name)
     return (
         f"its weights are only a pickle ({foreign[0].name}), which can run code when it is opened, so it is not read: "
         f"convert it with `{command}`"

@@ -22,6 +22,7 @@ from ..attention import model_class_for
 from ..attention.conversion import name_unsaved, variant_config
 from ..errors import InputError, nearest
 from ..hub_connection import use_cache_if_unreachable
+from .adapter_folder import is_adapter, load_adapter
 from .checkpoint_files import check_model_folder
 from .trainable import head_modules
 
@@ -94,6 +95,11 @@ def load(
 
         chosen = Head(task, head, head_kwargs, attention, attention_kwargs, include)
     check_model_folder(name, cache_dir=kwargs.get("cache_dir"))
+    if is_adapter(name):
+        if head is not None:
+            raise InputError(f"{name} is an adapter: a head goes on a whole model, so merge it and save that first")
+        chosen_attention = (attention, attention_kwargs, include)
+        return load_adapter(name, chosen_attention, task=task, labels=labels, config_options=config_options, **kwargs)
     config = load_config(name, **{k: v for k, v in kwargs.items() if k in ("revision", "token", "cache_dir")})
     for key, value in (config_options or {}).items():
         if not hasattr(config, key):

@@ -3,7 +3,9 @@
 import inspect
 import logging
 import math
+import re
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +14,46 @@ from transformers import AutoImageProcessor, AutoTokenizer, PreTrainedModel, Pre
 from transformers.modeling_outputs import ModelOutput
 
 from ..errors import InputError
+from .adapter_folder import base_of, is_adapter
 from .checkpoint_files import check_model_folder
-from .loading import one_line
+from .loading import one_line, quietly
 
 logger = logging.getLogger(__name__)
 
 
-def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
-    """Load the tokenizer of a checkpoint.
+def load_tokenizer(name: str | Path, *, checked: bool = False) -> PreTrainedTokenizerBase:
+    """Load the tokenizer of a checkpoint; an adapter that was saved without one has that of its base.
+
+    Args:
+        name: folder or Hub id.
+        checked: whether the folder's files were looked at already.
 
     Raises:
         InputError: it has none that can be loaded, where transformers would make one without a vocabulary.
     """
-    check_model_folder(name, tokenizer=True)
+    if not checked:
+        check_model_folder(name, tokenizer=True)
+    if is_adapter(name) and not (Path(name) / "tokenizer_config.json").exists():
+        return load_tokenizer(base_of(name))
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(name))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"model {str(name)!r}: its tokenizer cannot be loaded. {one_line(error)}") from error
-    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        with quietly():
+            tokenizer = AutoTokenizer.from_pretrained(str(name))
+    except Exception as error:  # the tokenizers library raises nothing narrower
+        reason = one_line(error)
+        if find_spec("sentencepiece") is None and re.search("sentencepiece|tiktoken", reason, re.IGNORECASE):
+            reason = "It is a SentencePiece model: pip install sentencepiece, or bring its tokenizer.json"
+        raise InputError(f"model {str(name)!r}: its tokenizer cannot be loaded. {reason}") from error
+    if not has_vocabulary(tokenizer):
         raise InputError(f"model {str(name)!r} has a tokenizer without a vocabulary: it needs its tokenizer.json")
     return tokenizer
+
+
+def has_vocabulary(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Return whether a tokenizer knows more than special and added tokens, and the blank that some begin with."""
+    if not getattr(tokenizer, "is_fast", False):
+        return len(tokenizer) > len(tokenizer.all_special_ids)
+    added = {token.content for token in tokenizer.added_tokens_decoder.values()}
+    return not set(tokenizer.get_vocab()) <= added | {*tokenizer.all_special_tokens, "\u2581"}
 
 
 def load_image_processor(name: str | Path) -> Any:
@@ -40,6 +62,8 @@ def load_image_processor(name: str | Path) -> Any:
     Raises:
         InputError: it has none that can be loaded.
     """
+    if is_adapter(name) and not (Path(name) / "preprocessor_config.json").exists():
+        return load_image_processor(base_of(name))
     try:
         found = AutoImageProcessor.from_pretrained(str(name), backend="pil")
         return _timm_processor(found.data_config) if hasattr(found, "data_config") else found

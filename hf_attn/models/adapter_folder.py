@@ -1,0 +1,150 @@
+"""A folder that PEFT saved: an adapter, which is a model only on the base that it was trained on."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+logger = logging.getLogger(__name__)
+
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+PREFIX = "base_model.model."
+
+
+def is_adapter(source: str | Path) -> bool:
+    """Return whether a folder holds an adapter and no model of its own."""
+    folder = Path(source)
+    return (folder / CONFIG).is_file() and not (folder / "config.json").exists()
+
+
+def base_of(source: str | Path) -> str:
+    """Return the folder or Hub id of an adapter's base.
+
+    Raises:
+        InputError: the adapter names none, or one that is an adapter itself.
+    """
+    from ..attention.conversion import UNSAVED
+
+    try:
+        base = json.loads((Path(source) / CONFIG).read_text("utf-8")).get("base_model_name_or_path")
+    except (ValueError, OSError, AttributeError) as error:
+        raise InputError(f"{source}: {CONFIG} is not readable JSON ({type(error).__name__})") from None
+    name = f"adapter {str(source)!r}"
+    if not isinstance(base, str) or not base:
+        raise InputError(
+            f"{name}: {CONFIG} names no base model: put its folder or Hub id under base_model_name_or_path"
+        )
+    if base.startswith(UNSAVED):
+        raise InputError(f"{name}: its base was never saved ({base})")
+    if is_adapter(base):
+        raise InputError(f"{name}: its base {base!r} is an adapter too: merge that one first, by merge_and_unload()")
+    return base
+
+
+def base_faults(source: str | Path) -> list[str]:
+    """Return why an adapter's base cannot be loaded, without loading it."""
+    from .checkpoint_files import check_model_folder
+
+    try:
+        base = base_of(source)
+        check_model_folder(base)
+    except InputError as error:
+        return [f"the base of the adapter: {error}; adapter_config.json names it under base_model_name_or_path"]
+    return []
+
+
+def load_adapter(
+    source: str, variant: tuple[str | None, Mapping[str, Any] | None, str], *, task: str, labels: Any, **kwargs: Any
+) -> PreTrainedModel:
+    """Load an adapter's base, put the adapter on it and merge it in.
+
+    The head that was saved with the adapter is kept where it has as many outputs as there are labels.
+
+    Args:
+        source: the adapter's folder.
+        variant: the merged model's attention (None keeps it), its options, and the layers that get it.
+        task: as in :func:`hf_attn.load`.
+        labels: as in :func:`hf_attn.load`.
+        **kwargs: for loading the base.
+
+    Raises:
+        InputError: no base, or an adapter of another model or of a kind that cannot be merged.
+    """
+    from peft import PeftModel, get_peft_model_state_dict
+
+    from ..attention import swap_attention
+    from .agreement import embedding_rows
+    from .loading import load, one_line, quietly
+
+    base, shapes = base_of(source), weight_shapes(Path(source) / WEIGHTS)
+    model = load(base, task=task, labels=labels, **kwargs)
+    outputs = saved_outputs(model, shapes)
+    if labels is None and outputs not in (None, model.config.num_labels):
+        model = load(base, task=task, labels=outputs, **kwargs)
+    tokens = shapes.get(input_embeddings_name(model))
+    if tokens is not None and tokens[0] != embedding_rows(model):
+        model.resize_token_embeddings(tokens[0])
+    if labels is not None and outputs not in (None, model.config.num_labels):
+        logger.info("the adapter's head has %d outputs for %d labels: a new one", outputs, model.config.num_labels)
+    try:
+        with quietly(), warnings.catch_warnings(action="ignore"):
+            adapted = PeftModel.from_pretrained(model, source, ignore_mismatched_sizes=labels is not None)
+            made = get_peft_model_state_dict(adapted, save_embedding_layers=False)
+            odd = {key.removeprefix(PREFIX) for key in made} ^ set(shapes) - {input_embeddings_name(model)}
+            merged = adapted.merge_and_unload()  # type: ignore[operator]
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
+        raise InputError(f"adapter {source!r} cannot be put on {base!r}: {one_line(error)}") from None
+    if any("lora_" in key for key in odd):
+        raise InputError(f"adapter {source!r} is of another model than {base!r}: {min(odd)} is only in one of them")
+    logger.info("%s: the adapter is merged into its base %s", source, base)
+    merged.name_or_path = source
+    attention, options, include = variant
+    if attention is None:
+        return merged
+    try:
+        return swap_attention(merged, attention, include, **(options or {}))
+    except ValueError as error:
+        raise InputError(f"{source}: {one_line(error)}") from None
+
+
+def weight_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of an adapter's weights, by the names that they have in the base."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as tensors:
+        return {key.removeprefix(PREFIX): tuple(tensors.get_slice(key).get_shape()) for key in tensors.keys()}  # noqa: SIM118
+
+
+def has_head(source: str | Path) -> bool:
+    """Return whether an adapter was saved with a head: weights that are neither low-rank parts nor embeddings."""
+    names = weight_shapes(Path(source) / WEIGHTS)
+    return any("lora_" not in name and "embed" not in name for name in names)
+
+
+def saved_outputs(model: PreTrainedModel, shapes: Mapping[str, tuple[int, ...]]) -> int | None:
+    """Return how many outputs the head saved with an adapter has; None where none was saved."""
+    from .trainable import head_modules
+
+    heads = tuple(f"{name}." for name in head_modules(model))
+    own = {name: tuple(p.shape) for name, p in model.named_parameters() if name.startswith(heads)}
+    saved = [shapes[name] for name in own if name in shapes and own[name][0] == model.config.num_labels]
+    return saved[-1][0] if saved else None
+
+
+def input_embeddings_name(model: PreTrainedModel) -> str:
+    """Return the name of the weights that turn token ids into vectors; empty where there are none."""
+    try:
+        table = model.get_input_embeddings()
+    except NotImplementedError:
+        return ""
+    weight = getattr(table, "weight", None)
+    return next((name for name, parameter in model.named_parameters() if parameter is weight), "")
