@@ -18,6 +18,8 @@ OWN = ("text", "text_pair", "image", "label", "score", "probabilities", "value")
 """Columns of the output that are not the file's."""
 IDS = re.compile(r"((.*[_\W])?(id|ids|idx|index|uid|guid|uuid)|.*[a-z]I[dD]s?|Id|ID)")
 """Names of columns that tell rows apart: ``id``, ``tweet_id``, ``PassengerId``, ``index``."""
+LINE_ENDS = re.compile("[\x85\u2028\u2029]")
+"""What some readers of a file take for the end of a line."""
 Row = dict[str, Any]
 
 
@@ -211,7 +213,8 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
     """Write predictions, one row a text; the file appears only when it is complete."""
     partial = path.with_name(path.name + ".tmp")
     if path.suffix.lower() == ".jsonl":
-        partial.write_text("".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows), "utf-8")
+        lines = (json.dumps(row, ensure_ascii=False, default=str) for row in rows)
+        partial.write_text("".join(LINE_ENDS.sub(escaped, line) + "\n" for line in lines), "utf-8")
     else:
         import pyarrow
         import pyarrow.parquet
@@ -227,6 +230,11 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
         }
         pyarrow.parquet.write_table(pyarrow.table(arrays), partial)
     os.replace(partial, path)
+
+
+def escaped(found: re.Match[str]) -> str:
+    """Return a character as JSON spells it in ASCII."""
+    return f"\\u{ord(found[0]):04x}"
 
 
 def readable(row: Row) -> str:

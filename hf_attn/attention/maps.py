@@ -127,13 +127,14 @@ def attention_map(
     Raises:
         ValueError: no such layer, head or row.
     """
-    training = model.training
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         with torch.no_grad(), watch_attention(model, layers, heads, rows) as watch:
             model(**inputs)
     finally:
-        model.train(training)
+        for module, mode in modes:  # a frozen part stays in evaluation
+            module.training = mode
     order = sorted(watch.maps) if layers is None else _resolve(layers, watch.calls, "layers")
     maps = [watch.maps[layer] for layer in order]
     return torch.stack(maps) if len({m.shape for m in maps}) == 1 else maps

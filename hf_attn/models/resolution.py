@@ -11,6 +11,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from ..attention.backbones import encoder_options
 from ..errors import InputError
+from .trainable import evaluation_mode
 
 TABLES = ("position_embeddings", "position_embedding")
 
@@ -117,19 +118,18 @@ def try_image(model: PreTrainedModel, height: int, width: int, instead: str = "a
     """
     if "input_ids" in inspect.signature(model.forward).parameters:
         return
-    config, training = image_config(model.config) or model.config, model.training
+    config = image_config(model.config) or model.config
     if wrong := _grid_fault(config, height, width):
         raise InputError(f"{config.model_type}: {wrong}")
     channels = getattr(config, "num_channels", 3)
     try:
-        model.eval()(torch.zeros(1, channels, height, width, dtype=model.dtype, device=model.device))
+        with evaluation_mode(model):
+            model(torch.zeros(1, channels, height, width, dtype=model.dtype, device=model.device))
     except (RuntimeError, ValueError, AssertionError) as error:
         raise InputError(
             f"{type(model).__name__} does not run on images of {height} × {width} pixels "
             f"({' '.join(str(error).split())[:250]}): choose {instead}"
         ) from error
-    finally:
-        model.train(training)
 
 
 @torch.no_grad()
