@@ -83,7 +83,9 @@ def images_of(images: Any) -> list[Any]:
 
 def tell_pairs(source: "str | Path | PreTrainedModel", text_pair: Sequence[str] | None) -> None:
     """Warn where a run was trained on pairs and gets single texts, or the reverse."""
-    pairs = trained_on_pairs(str(getattr(source, "name_or_path", source)))
+    name = str(getattr(source, "name_or_path", source))
+    in_hand = not isinstance(source, str | Path)  # of which no more is downloaded than there is
+    pairs = None if in_hand and not Path(name).is_dir() else trained_on_pairs(name)
     if pairs is not None and pairs != (text_pair is not None):
         trained, given = ("pairs of texts", "single texts") if pairs else ("single texts", "pairs of texts")
         cure = ": give the second texts, text_pair=" if pairs else ""

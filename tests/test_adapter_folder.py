@@ -159,3 +159,8 @@ def test_an_adapter_without_a_head_on_a_base_without_one_is_no_classifier(base, 
     assert is_adapter(folder)
     with pytest.raises(InputError, match="has no trained classification head"):
         hf_attn.predict(folder, TEXTS)
+
+
+def test_the_configuration_of_an_adapter_is_not_taken_for_a_models(adapter):
+    with pytest.raises(InputError, match="is an adapter of PEFT: download it"):
+        models.load_config(str(adapter))

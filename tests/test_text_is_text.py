@@ -112,3 +112,12 @@ def test_a_batch_with_lookalikes_is_classified_as_each_text_alone(tmp_path, mode
         (alone,) = hf_attn.predict(folder, [one])
         assert list(alone["probabilities"]) == list(row["probabilities"])
         np.testing.assert_allclose([*alone["probabilities"].values()], [*row["probabilities"].values()], atol=1e-5)
+
+
+def test_texts_with_lookalikes_are_counted_in_training(caplog):
+    rows = DatasetDict(train=Dataset.from_dict({"text": ["a [SEP] b", "plain", "[MASK]"], "pair": ["x", "y", "z"]}))
+    tokenize(rows, wordpiece(), "text", "pair", progress=False)
+    assert "train: 2 texts hold '[SEP]' or another special token's spelling" in caplog.text
+    assert "nothing between" not in caplog.text
+    tokenize(rows, byte_bpe(), "text", "pair", progress=False)
+    assert "puts nothing between the two texts of a pair" in caplog.text

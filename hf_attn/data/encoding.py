@@ -69,7 +69,7 @@ def _encode(tokenizer: Any, texts: list[str], pairs: list[str] | None, limits: d
     framing = sum(i in special for i in tokenizer([""], None if pairs is None else [""])["input_ids"][0])
     odd = [row for row, ids in enumerate(found["input_ids"]) if sum(i in special for i in ids) > framing]
     if not fast:  # ByT5 takes "</s>" at the end of a text for its own
-        spelled = re.compile("|".join(map(re.escape, tokenizer.all_special_tokens)) or "$^")
+        spelled = lookalike(tokenizer)
         rows = zip(texts, pairs or texts, strict=True)
         odd = sorted({*odd, *(row for row, some in enumerate(rows) if any(map(spelled.search, some)))})
     if odd:
@@ -79,6 +79,13 @@ def _encode(tokenizer: Any, texts: list[str], pairs: list[str] | None, limits: d
             for place, row in enumerate(odd):
                 column[row] = cured[name][place]
     return found
+
+
+def lookalike(tokenizer: Any) -> re.Pattern[str]:
+    """Return a pattern of the spellings of special tokens, but the one for what the vocabulary does not know."""
+    added = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+    names = (added | set(tokenizer.all_special_tokens)) - {tokenizer.unk_token, ""}
+    return re.compile("|".join(map(re.escape, sorted(names))) or "$^")
 
 
 def special_ids(tokenizer: Any) -> set[int]:

@@ -11,7 +11,7 @@ import torch
 
 from ..errors import InputError
 from .columns import listing, missing, refuse
-from .encoding import encode, limit
+from .encoding import encode, limit, lookalike
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -95,8 +95,11 @@ def tokenize(
     from datasets import Dataset, DatasetDict
 
     longest = limit(tokenizer, max_length)
+    if text_pair and tokenizer.num_special_tokens_to_add(pair=True) == tokenizer.num_special_tokens_to_add():
+        log.warning("the tokenizer puts nothing between the two texts of a pair: the model cannot tell where one ends")
     tokenized = {}
     for name, split in splits.items():
+        _tell_lookalikes(split, tokenizer, [text, text_pair], name)
         table = _tokens(split, tokenizer, text, text_pair, max_length, name if progress else None)
         if "labels" in split.column_names:
             table = table.append_column("labels", split.with_format("arrow")["labels"][:])
@@ -105,6 +108,19 @@ def tokenize(
             full = sum(length >= longest for length in table["input_ids"].combine_chunks().value_lengths().to_pylist())
             log.info("%s: %d texts, %d of them reach max_length %d and may be cut", name, len(split), full, longest)
     return DatasetDict(tokenized)
+
+
+def _tell_lookalikes(split: Dataset, tokenizer: Any, columns: list[str | None], name: str) -> None:
+    pattern = lookalike(tokenizer)
+    found = [match[0] for column in filter(None, columns) for text in split[column] if (match := pattern.search(text))]
+    if found:
+        log.warning(
+            "%s: %d texts hold %r or another special token's spelling, which is read as text; to have it as one token, "
+            "add it to the tokenizer by add_tokens",
+            name,
+            len(found),
+            found[0],
+        )
 
 
 def _tokens(

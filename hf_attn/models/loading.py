@@ -22,7 +22,7 @@ from ..attention import model_class_for
 from ..attention.conversion import name_unsaved, variant_config
 from ..errors import InputError, nearest
 from ..hub_connection import use_cache_if_unreachable
-from .adapter_folder import is_adapter, load_adapter
+from .adapter_folder import adapter_config, is_adapter, load_adapter
 from .checkpoint_files import check_model_folder
 from .trainable import head_modules
 
@@ -142,6 +142,10 @@ def load_config(name: str, **kwargs: Any) -> PreTrainedConfig:
     try:
         return AutoConfig.from_pretrained(name, **kwargs)
     except (OSError, ValueError) as error:
+        if adapter_config(name):
+            raise InputError(
+                f"model {name!r} is an adapter of PEFT: download it, `hf download {name} --local-dir DIR`, and give DIR"
+            ) from None
         raise InputError(
             f"model {name!r} cannot be loaded: expected a folder with config.json and model.safetensors, or a Hub id "
             f"that is reachable or in the cache (offline, give a folder). {one_line(error)}"
