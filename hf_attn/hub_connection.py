@@ -44,6 +44,18 @@ def ask_again() -> None:
         _set_offline(False)
 
 
+def optional_file(source: str, name: str) -> Path | None:
+    """Return a file of a folder, or of a repository of the Hub that can be reached; None where there is none."""
+    from transformers.utils import cached_file
+
+    quiet = ("gated_repo", "missing_entries", "connection_errors")
+    try:
+        found = cached_file(source, name, **{f"_raise_exceptions_for_{what}": False for what in quiet})
+    except (OSError, ValueError):
+        return None
+    return None if found is None else Path(found)
+
+
 def _set_offline(offline: bool) -> None:
     from huggingface_hub import constants
 

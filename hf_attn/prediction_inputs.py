@@ -94,12 +94,10 @@ def tell_pairs(source: "str | Path | PreTrainedModel", text_pair: Sequence[str] 
 
 def trained_on_pairs(source: str) -> bool | None:
     """Return whether a run's texts were pairs, by its ``run.json``; None where that is not known."""
-    from transformers.utils import cached_file
+    from .hub_connection import optional_file
 
-    quiet = ("gated_repo", "missing_entries", "connection_errors")
+    path = optional_file(source, "run.json")
     try:
-        path = cached_file(source, "run.json", **{f"_raise_exceptions_for_{what}": False for what in quiet})
-        arguments = json.loads(Path(path or "").read_text("utf-8"))["arguments"]
-        return arguments["text_pair"] is not None
+        return json.loads(path.read_text("utf-8"))["arguments"]["text_pair"] is not None if path else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

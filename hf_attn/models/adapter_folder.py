@@ -26,17 +26,6 @@ def is_adapter(source: str | Path) -> bool:
     return (folder / CONFIG).is_file() and not (folder / "config.json").exists()
 
 
-def adapter_config(source: str) -> str | None:
-    """Return the path of the configuration of an adapter, in a folder or on the Hub; None where there is none."""
-    from transformers.utils import cached_file
-
-    quiet = ("gated_repo", "missing_entries", "connection_errors")
-    try:
-        return cached_file(source, CONFIG, **{f"_raise_exceptions_for_{what}": False for what in quiet})
-    except (OSError, ValueError):
-        return None
-
-
 def base_of(source: str | Path) -> str:
     """Return the folder or Hub id of an adapter's base.
 

@@ -6,6 +6,7 @@ import copy
 import inspect
 import logging
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -17,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 SAVED = ("padding_side", "model_input_names", "split_special_tokens")
 """Settings that a tokenizer keeps when it is saved only if it was made with them."""
+
+_copies: WeakKeyDictionary[PreTrainedTokenizerBase, PreTrainedTokenizerBase] = WeakKeyDictionary()
 
 
 def bring_together(
@@ -65,8 +68,10 @@ def fitted(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> PreTra
     changes = settings(tokenizer, model, None)
     if all(getattr(tokenizer, name) == value for name, value in changes.items()):
         return tokenizer
-    tokenizer = copy.deepcopy(tokenizer)
-    return fit(tokenizer, model, None)
+    made = _copies.get(tokenizer)
+    if made is None or len(made) != len(tokenizer) or any(getattr(made, name) != changes[name] for name in changes):
+        made = _copies[tokenizer] = fit(copy.deepcopy(tokenizer), model, None)
+    return made
 
 
 def fit(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, max_length: int | None) -> PreTrainedTokenizerBase:

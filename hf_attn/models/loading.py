@@ -21,8 +21,8 @@ from transformers.utils import logging as transformers_logging
 from ..attention import model_class_for
 from ..attention.conversion import name_unsaved, variant_config
 from ..errors import InputError, nearest
-from ..hub_connection import use_cache_if_unreachable
-from .adapter_folder import adapter_config, is_adapter, load_adapter
+from ..hub_connection import optional_file, use_cache_if_unreachable
+from .adapter_folder import CONFIG, is_adapter, load_adapter
 from .checkpoint_files import check_model_folder
 from .trainable import head_modules
 
@@ -142,7 +142,7 @@ def load_config(name: str, **kwargs: Any) -> PreTrainedConfig:
     try:
         return AutoConfig.from_pretrained(name, **kwargs)
     except (OSError, ValueError) as error:
-        if adapter_config(name):
+        if optional_file(name, CONFIG):
             raise InputError(
                 f"model {name!r} is an adapter of PEFT: download it, `hf download {name} --local-dir DIR`, and give DIR"
             ) from None
