@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .card_usage import usage
 from .markdown import escape, fenced
+from .whole_files import write_text
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -66,7 +67,7 @@ def write(folder: Path, record: "RunRecord", facts: dict[str, Any], drawn: Seque
     read_back = ModelCard(text).data.to_dict()
     if read_back != metadata(folder, record).to_dict():
         raise ValueError(f"the model card's metadata does not come back as written: {read_back}")
-    (folder / "README.md").write_text(text, "utf-8")
+    write_text(folder / "README.md", text)
 
 
 def metadata(folder: Path, record: "RunRecord") -> Any:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from .ema import EMA
 from .errors import InputError
 from .history import History
 from .randomness import random_state, set_random_state
+from .whole_files import as_os_error, flush
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -80,9 +79,9 @@ class Checkpoints:
                 beside.mkdir(parents=True)
                 self._write(beside, history, randoms)
                 for path in (*beside.iterdir(), beside):
-                    _flush(path)
+                    flush(path)
                 beside.rename(final)
-                _flush(self.folder)
+                flush(self.folder)
                 rotate(self.folder, keep, history.best_step)
             except (OSError, SafetensorError, RuntimeError) as error:
                 shutil.rmtree(beside, ignore_errors=True)
@@ -184,17 +183,8 @@ def rotate(folder: Path, keep: int, best: int | None = None) -> None:
             path.rename(doomed)
             shutil.rmtree(doomed, ignore_errors=True)
     for path in folder.iterdir():
-        if path.suffix in (".tmp", ".old"):
+        if path.suffix in (".tmp", ".old") and NAME.fullmatch(path.stem):
             shutil.rmtree(path, ignore_errors=True)
-
-
-def _flush(path: Path) -> None:
-    """Have the disk hold what was written to the file or folder ``path``."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:
@@ -235,10 +225,6 @@ def _damaged(path: Path, error: Exception) -> InputError:
 
 
 def _not_written(path: Path, error: Exception) -> OSError:
-    # torch.save says that a file came out short; the operating system's reason stands behind it.
-    cause = error.__context__ if isinstance(error.__context__, OSError) else error
-    reason = getattr(cause, "strerror", None) or " ".join(str(cause).split())
-    code = getattr(cause, "errno", None) or errno.ENOSPC
     earlier = latest(path.parent)
     rest = f"{earlier} is intact: make room, then go on with --resume" if earlier else "there is no earlier one"
-    return OSError(code, f"checkpoint {path} could not be written ({reason}); {rest}")
+    return as_os_error(error, f"checkpoint {path} could not be written ({{reason}}); {rest}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, get_args
 
@@ -135,6 +136,7 @@ class TrainConfig(Output, Length, Batches, Optimization, Speed, Evaluation, Logg
 
     def __post_init__(self) -> None:
         """Refuse impossible values, all at once."""
+        self.output_dir = os.path.expanduser(self.output_dir)
         checked = [cls for cls in type(self).__mro__ if "problems" in vars(cls)]
         if problems := [problem for cls in checked for problem in vars(cls)["problems"](self)]:
             raise InputError("; ".join(problems))
@@ -149,6 +151,8 @@ class TrainConfig(Output, Length, Batches, Optimization, Speed, Evaluation, Logg
         checks += [("layer_decay", lambda x: 0 < x <= 1, "must be above 0 and at most 1")]
         checks += [("ema", lambda x: 0 < x < 1, "must lie between 0 and 1, such as 0.999")]
         found = []
+        if not self.output_dir.strip() or "\0" in self.output_dir:
+            found.append(f"output_dir is {self.output_dir!r}: it must name a folder")
         for name, holds, expected in checks:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and holds(value)):

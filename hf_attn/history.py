@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .config import TrainConfig
 from .errors import InputError
 from .metrics import direction
+from .whole_files import write_text
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -123,7 +124,7 @@ class Log:
         if not accelerator.is_main_process:
             return
         history.log = [record for record in _read(path) if record["step"] <= history.step and REPORT not in record]
-        path.write_text("".join(json.dumps(record) + "\n" for record in history.log))
+        write_text(path, "".join(json.dumps(record) + "\n" for record in history.log))
         self.file = path.open("a", buffering=1)
 
     def write(self, record: dict[str, float]) -> None:

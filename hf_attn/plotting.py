@@ -6,6 +6,8 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .whole_files import whole
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -56,7 +58,8 @@ def save(figure: "Figure", path: Path) -> None:
     """Write a PNG at 150 dots an inch; letters that no installed font has become boxes without a warning each."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure.savefig(path, dpi=DPI, facecolor="white")
+        with whole(path) as place:
+            figure.savefig(place, format="png", dpi=DPI, facecolor="white")
 
 
 def shorten(name: str, length: int = 32) -> str:

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import card, figures, machine
+from . import card, figures, machine, output
 from .attended import AttentionExample
 from .history import REPORT
-from .output import LOG
+from .run_files import CARD, FIGURES, LOG, PREDICTIONS, RECORD, digests
+from .whole_files import as_os_error, whole, whole_folder, write_text
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -129,6 +130,7 @@ def complete(
         print(terminal.summary(record))
         if args.push_to_hub:
             print(hub.push(args.output_dir, args.push_to_hub, private=args.private))
+    output.release(accelerator)
     accelerator.end_training()
     return dict(record.scores)
 
@@ -147,33 +149,64 @@ def finish(model: "PreTrainedModel", processor: Any, record: RunRecord, accelera
 
     Returns:
         The run folder.
+
+    Raises:
+        OSError: The disk is full, or not to be written to; on every process.
     """
+    from accelerate.utils import broadcast_object_list
+    from safetensors import SafetensorError
+
     from .models import merge_lora
     from .models.loading import quietly
 
     folder = Path(record.config.output_dir)
+    failure: list[OSError | None] = [None]
     if accelerator.is_main_process:
-        with quietly():
-            merge_lora(accelerator.unwrap_model(model, keep_torch_compile=False)).save_pretrained(folder)
         if hasattr(processor, "model_max_length"):
             longest = getattr(record.config, "max_length", None) or 10**30
             processor.model_max_length = min(processor.model_max_length, longest)
-        processor.save_pretrained(folder)
-        describe(folder, record, processes=accelerator.num_processes, precision=accelerator.mixed_precision)
-    accelerator.wait_for_everyone()
+        plain = merge_lora(accelerator.unwrap_model(model, keep_torch_compile=False))
+        try:
+            with quietly(), whole_folder(folder) as place:
+                plain.save_pretrained(place)
+                processor.save_pretrained(place)
+                saved = [folder / path.relative_to(place) for path in place.rglob("*") if path.is_file()]
+            how = {"processes": accelerator.num_processes, "precision": accelerator.mixed_precision}
+            describe(folder, record, saved=saved, **how)
+        except (OSError, SafetensorError) as error:
+            rest = f"{folder} could not be completed ({{reason}}); its checkpoints are intact: go on with --resume"
+            failure = [as_os_error(error, rest)]
+    broadcast_object_list(failure)  # every process stops with the first
+    if failure[0] is not None:
+        raise failure[0]
     return folder
 
 
-def describe(folder: Path, record: RunRecord, *, processes: int = 1, precision: str = "no") -> None:
-    """Write what describes a saved model: ``run.json``, the log's last line, predictions, figures and the card."""
+def describe(
+    folder: Path, record: RunRecord, *, processes: int = 1, precision: str = "no", saved: Sequence[Path] = ()
+) -> None:
+    """Write what describes a model: predictions, the log's last line, figures, the card; and ``run.json`` at the end.
+
+    Args:
+        folder: The run folder.
+        record: What the recipe knows of its run.
+        processes: How many took part.
+        precision: Of the training.
+        saved: The files of the model; ``run.json`` names the sha256 of these and of what is written here.
+
+    Raises:
+        OSError: A file could not be written; none is left cut short.
+    """
     facts = run_facts(record, processes=processes, precision=precision)
-    (folder / "run.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False, default=str) + "\n", "utf-8")
-    write_predictions(folder / "predictions.parquet", record.predictions, record.labels, record.sources)
+    write_predictions(folder / PREDICTIONS, record.predictions, record.labels, record.sources)
     with (folder / LOG).open("a", encoding="utf-8") as log:
         scores = {f"test/{name}": value for name, value in record.scores.items()}
         log.write(json.dumps({"step": record.history.step, **scores, REPORT: record.report}) + "\n")
     drawn = figures.draw(folder, record.predictions, record.labels, record.attention, record.metric, record.pictures)
     card.write(folder, record, facts, drawn)
+    written = [*saved, folder / PREDICTIONS, folder / CARD, *(folder / FIGURES / name for name in drawn)]
+    facts["files"] = digests(folder, written)
+    write_text(folder / RECORD, json.dumps(facts, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
 def run_facts(record: RunRecord, *, processes: int = 1, precision: str = "no") -> dict[str, Any]:
@@ -234,7 +267,8 @@ def write_predictions(
         columns["prediction"] = [label_of(row, labels.names, labels.kind, None)["label"] for row in probabilities]
         columns["probabilities"] = list(probabilities)
     table = pyarrow.table({name: column for name, column in columns.items() if column is not None})
-    pyarrow.parquet.write_table(table.replace_schema_metadata({"labels": json.dumps(labels.names)}), path)
+    with whole(path) as place:
+        pyarrow.parquet.write_table(table.replace_schema_metadata({"labels": json.dumps(labels.names)}), place)
 
 
 def true_names(values: Any, labels: "Labels") -> list[Any]:

@@ -46,7 +46,7 @@ def start(config: TrainConfig) -> Accelerator:
     """Check that the run can write its folder, seed every random generator and set up devices, precision, trackers.
 
     Raises:
-        InputError: what :func:`hf_attn.output.check` refuses; a precision that the device has not; an unknown or
+        InputError: what :func:`hf_attn.output.take` refuses; a precision that the device has not; an unknown or
             missing tracker; ``auto_batch_size`` on several processes.
     """
     from accelerate import Accelerator
@@ -70,14 +70,13 @@ def start(config: TrainConfig) -> Accelerator:
             problems.append(f"tracker {tracker!r} is not installed: pip install {tracker}")
     if problems:
         raise InputError("; ".join(problems))
-    output.check(config)
-    # Every process has looked before one of them writes.
-    state.wait_for_everyone()
+    folder = output.take(config, state)
     AcceleratorState._reset_state()
     precision = choose_precision(state.device) if config.precision == "auto" else config.precision
     accelerator = Accelerator(
         cpu=cpu, mixed_precision=precision, log_with=config.trackers or None, project_dir=config.output_dir
     )
+    output.hold(config, accelerator, folder)
     set_seed(config.seed)
     return accelerator
 
