@@ -1,17 +1,23 @@
 """Put an attention variant into a model in hand."""
 
 import copy
+import re
 from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
 import torch
-from transformers import PreTrainedConfig, PreTrainedModel
+from torch import nn
+from transformers import PreTrainedModel
 
-from .dispatch import IMPLEMENTATION, SLOT
+from .dispatch import SLOT, find_layers, is_attention_layer
 from .modeling_attention_head import AttentionHeadForImageClassification
-from .modeling_hf_attn import config_class_for, install_slots, model_class_for
-from .variant import Variant
+from .modeling_hf_attn import HfAttnMixin, derived_model_class, install_slots, supported
+from .modeling_hf_attn import variant_config as variant_config
+from .placement import hooks_of, place_slots
+from .rebinding import bind_to_copies
+from .saveable import check_saveable
+from .whole import adopt_parts as adopt_parts
 
 try:
     from transformers.utils.output_capturing import _CAN_RECORD_REGISTRY as _RECORDED
@@ -29,7 +35,8 @@ def swap_attention(model: PreTrainedModel, variant: str, include: str = "", **kw
     are new. A variant that ``model`` has already is replaced.
 
     Args:
-        model: any model whose attention goes through transformers' attention interface.
+        model: any model whose attention goes through transformers' attention interface; of another module, such as
+            ``DataParallel``, ``torch.compile(model)`` or one of your own, the models inside are swapped.
         variant: a name of :func:`list_variants`.
         include: regular expression on module names: the layers, or the tower, that change. Empty is all.
         **kwargs: options of the variant, such as ``mix`` or ``window``.
@@ -39,27 +46,115 @@ def swap_attention(model: PreTrainedModel, variant: str, include: str = "", **kw
     """
     if isinstance(model, AttentionHeadForImageClassification):
         return _swap_below_head(model, variant, include, kwargs)
-    cls = model_class_for(type(model))
-    shared = {id(tensor): tensor for tensor in chain(model.parameters(), model.buffers())}
-    swapped = copy.deepcopy(model, shared)
+    refuse_wrapped(model)
+    if not isinstance(model, PreTrainedModel):
+        return _swap_inside(model, variant, include, kwargs)
+    if not supported(type(model)):
+        find_layers(model, include)
+    swapped, copies = _copied(model, {})
     for module in swapped.modules():
         module._modules.pop(SLOT, None)
-    swapped.__class__ = cls
+        if isinstance(module, HfAttnMixin):  # a part that was swapped before
+            module.__class__ = type(module).attn_base  # type: ignore[attr-defined]
+    swapped.__class__ = cls = derived_model_class(type(swapped))
     config = variant_config(swapped.config, variant, kwargs, include)
-    for module in swapped.modules():  # T5 and its like give their parts configurations of their own
-        if isinstance(part := getattr(module, "config", None), PreTrainedConfig):
-            part._attn_implementation = IMPLEMENTATION
     config.architectures = [cls.__name__]
     if _RECORDED is not None:  # which submodules give output_attentions; transformers keeps it by class
         dict.__setitem__(_RECORDED, str(cls), swapped._can_record_outputs)
     install_slots(swapped, config)
-    reference = next(model.parameters())
-    for module in swapped.modules():
-        if isinstance(module, Variant):
-            with torch.no_grad():
-                module.reset_parameters()
-            module.to(device=reference.device, dtype=reference.dtype).train(model.training)
+    bind_to_copies(model, copies)
+    place_slots(swapped)
+    check_saveable(swapped)
     return name_unsaved(swapped, f"{variant} variant of {model.name_or_path}")
+
+
+def _copied(model: nn.Module, known: Mapping[int, nn.Module]) -> tuple[Any, dict[int, nn.Module]]:
+    """Return a copy of a model that shares every tensor with it, and the copies of its modules by the originals' ids.
+
+    Args:
+        known: copies that there are already.
+    """
+    shared: dict[int, Any] = dict(known)
+    for module in model.modules():
+        plain = (value for value in vars(module).values() if isinstance(value, torch.Tensor))
+        for tensor in chain(module.parameters(recurse=False), module.buffers(recurse=False), plain):
+            shared[id(tensor)] = tensor
+        compiler = vars(module).get("dynamo_ctx")
+        offloaded = [
+            getattr(hook, name, None) for hook in hooks_of(module) for name in ("weights_map", "tied_params_map")
+        ]
+        shared.update({id(kept): kept for kept in (compiler, *offloaded) if kept is not None})
+    try:
+        copied = copy.deepcopy(model, shared)
+    except (TypeError, RuntimeError) as error:
+        raise ValueError(
+            f"{type(model).__name__} cannot be copied, so its attention cannot be swapped: {str(error).strip()}; put "
+            "the variant in before the model is prepared for training, compiled or distributed"
+        ) from error
+    return copied, {id(module): shared[id(module)] for module in model.modules() if id(module) in shared}
+
+
+def refuse_wrapped(model: nn.Module) -> None:
+    """Refuse what holds a model in a way that a swap would break, and say what to swap.
+
+    Raises:
+        ValueError: adapters, a distributed or a sharded model, or no model at all.
+    """
+    name = type(model).__name__
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"swap_attention takes a model, not {name}")
+    if hasattr(model, "peft_config") or getattr(model, "_hf_peft_config_loaded", False):
+        raise ValueError(
+            f"{name} holds adapters of PEFT, which would be saved for the original and not for its variant: put the "
+            "variant into the base model first, get_peft_model(swap_attention(base, …), …), or merge_and_unload()"
+        )
+    if isinstance(model, nn.parallel.DistributedDataParallel):
+        raise ValueError(
+            f"{name} is bound to the parameters that it has: swap the model inside, then wrap it again, "
+            f"{name}(swap_attention(model.module, …))"
+        )
+    if any(
+        cls.__name__ in ("FSDPModule", "FullyShardedDataParallel", "DeepSpeedEngine") for cls in type(model).__mro__
+    ):
+        raise ValueError(f"{name} is sharded: put the variant in before the model is sharded")
+
+
+def _swap_inside(model: nn.Module, variant: str, include: str, kwargs: Mapping[str, Any]) -> Any:
+    """:func:`swap_attention` of the models of transformers that a module of another kind holds."""
+    parts: dict[str, PreTrainedModel] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, PreTrainedModel) and not any(name.startswith(f"{part}.") for part in parts):
+            parts[name] = module
+    if not parts:
+        raise ValueError(f"{type(model).__name__} holds no model of transformers: swap_attention takes one")
+    found = {name: _include_of(name, part, include) for name, part in parts.items()}
+    if all(pattern is None for pattern in found.values()):
+        raise ValueError(f"attn_variant_include={include!r} matches none of the attention layers of {', '.join(parts)}")
+    swapped = {
+        name: swap_attention(part, variant, str(found[name]), **kwargs)
+        for name, part in parts.items()
+        if found[name] is not None
+    }
+    if "dynamo_ctx" in vars(model):  # torch.compile(model): the same compiler with the same options
+        return vars(model)["dynamo_ctx"](next(iter(swapped.values())))
+    copied, copies = _copied(model, {id(parts[name]): part for name, part in swapped.items()})
+    bind_to_copies(model, copies)
+    return copied
+
+
+def _include_of(name: str, part: PreTrainedModel, include: str) -> str | None:
+    """Return which layers of a part a pattern on the whole's names means, as a pattern on its own; None is none."""
+    layers = [layer for layer, module in part.named_modules() if is_attention_layer(module)]
+    try:
+        chosen = [layer for layer in layers if re.search(include, f"{name}.{layer}") or re.search(include, layer)]
+    except re.error as error:
+        raise ValueError(f"include={include!r} is no regular expression: {error}") from None
+    if not chosen:
+        return "" if not layers and not include else None
+    if len(chosen) == len(layers):
+        return ""
+    own = [layer for layer in layers if re.search(include, layer)]
+    return include if own == chosen else f"^(?:{'|'.join(map(re.escape, chosen))})$"
 
 
 def _swap_below_head(
@@ -71,17 +166,6 @@ def _swap_below_head(
     swapped = copy.deepcopy(model, {**shared, id(model.backbone): backbone})
     swapped.config.backbone_config = backbone.config
     return name_unsaved(swapped, f"{variant} variant of {model.name_or_path}")  # type: ignore[return-value]
-
-
-def variant_config(
-    config: PreTrainedConfig, variant: str, kwargs: Mapping[str, Any] | None = None, include: str = ""
-) -> PreTrainedConfig:
-    """Return ``config``, changed in place to its variant's class, everything else kept."""
-    config.__class__ = config_class_for(type(config))
-    config.attn_variant, config.attn_variant_include = variant, include
-    config.attn_variant_kwargs = dict(kwargs) if kwargs else None
-    vars(config).pop("model_type", None)  # a stock checkpoint's own, which would hide the class's
-    return config
 
 
 def name_unsaved(model: PreTrainedModel, what: str) -> PreTrainedModel:

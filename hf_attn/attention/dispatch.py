@@ -6,6 +6,7 @@ that carries a slot, the submodule ``hf_attn``, computes its variant; the others
 
 import functools
 import inspect
+import re
 from typing import Any
 
 import torch
@@ -169,8 +170,11 @@ def dispatches(cls: type) -> bool:
     return any("ALL_ATTENTION_FUNCTIONS" in f.__code__.co_names for f in functions)
 
 
-def find_layers(model: nn.Module) -> dict[str, nn.Module]:
+def find_layers(model: nn.Module, include: str = "") -> dict[str, nn.Module]:
     """Return the layers of a model that go through the attention interface, by name.
+
+    Args:
+        include: regular expression on module names: the layers that a variant is meant for. Empty is all.
 
     Raises:
         ValueError: there are none; others beside them compute attention themselves, which would not get the
@@ -178,15 +182,28 @@ def find_layers(model: nn.Module) -> dict[str, nn.Module]:
             soft-capped scores or attention sinks.
     """
     layers = {name: module for name, module in model.named_modules() if is_attention_layer(module)}
-    apart = sorted({type(m).__name__ for m in model.modules() if _attends_by_itself(type(m))})
-    if layers and apart:
-        raise ValueError(refusal(type(model), f"{', '.join(apart)} computes its attention itself"))
     if not layers:
         raise ValueError(refusal(type(model)))
+    others = {n: m for n, m in model.named_modules() if "Attention" in type(m).__name__ and n not in layers}
+    parts = {name: _part_of(model, name) for name in others}
+    mixes = {part: any(layer.startswith(part) for layer in layers) for part in parts.values()}
+    apart = {n: type(m).__name__ for n, m in others.items() if not mixes[parts[n]] or _attends_by_itself(type(m))}
+    mixed = [name for name in apart if mixes[parts[name]]]
+    if found := mixed or [name for name in apart if re.search(include, name)]:
+        names = ", ".join(sorted({apart[name] for name in found}))
+        cure = "" if mixed else f"; leave {parts[found[0]].rstrip('.')} out by include, a pattern of layer names"
+        raise ValueError(refusal(type(model), f"{names} computes its attention itself{cure}"))
     for module in layers.values():
-        if found := _unhonoured(module):
-            raise ValueError(refusal(type(model), f"{type(module).__name__} uses {found}"))
+        if what := _unhonoured(module):
+            raise ValueError(refusal(type(model), f"{type(module).__name__} uses {what}"))
     return layers
+
+
+def _part_of(model: nn.Module, name: str) -> str:
+    """Return how the names begin in the innermost model that holds a module: what shares its masks."""
+    while name and not isinstance(model.get_submodule(name), PreTrainedModel):
+        name = name.rpartition(".")[0]
+    return name and f"{name}."
 
 
 def _unhonoured(module: nn.Module) -> str:

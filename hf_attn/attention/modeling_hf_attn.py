@@ -6,9 +6,12 @@ otherwise run softmax in silence. This file and its neighbours are saved beside 
 ``from_pretrained(..., trust_remote_code=True)`` works without the package.
 """
 
+import copy
 import inspect
 import re
 import sys
+from collections.abc import Mapping
+from types import CellType
 from typing import Any
 
 import torch
@@ -25,18 +28,24 @@ from transformers import (
     initialization,
 )
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping, register_checkpoint_conversion_mapping
+from transformers.models.auto.auto_factory import _BaseAutoModelClass
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from .dispatch import IMPLEMENTATION, SLOT, dispatches, find_layers, heads_of, refusal
 from .efficient import Local as Local
+from .guard import send_to_variant
 from .head_mixing import TalkingHeads as TalkingHeads
 from .normalizers import Sparsemax as Sparsemax
 from .own_variant import SavesOwnVariant
 from .patch_grid import Focal as Focal
 from .registry import make_variant, variant_class
+from .saveable import drop_output_attentions
 from .similarity import Cosine as Cosine
 from .variant import Variant
 
 PREFIX = "hf_attn_"
+_DERIVED: dict[type, Any] = {}
+"""The classes made here, by what they were made of."""
 AUTO_CLASSES = (
     AutoModel,
     AutoModelForSequenceClassification,
@@ -59,11 +68,19 @@ class HfAttnMixin(SavesOwnVariant):
     accepts_loss_kwargs = False
 
     def __init__(self, config: PreTrainedConfig, *args: Any, **kwargs: Any) -> None:
-        config._attn_implementation = IMPLEMENTATION
-        vars(config).pop("model_type", None)  # a stock checkpoint's own, which would hide the class's
+        if isinstance(config, PreTrainedConfig):
+            if not _is_derived(type(config)):  # the architecture's own, which stays as it is
+                config = variant_config(copy.deepcopy(config))
+            config._attn_implementation = IMPLEMENTATION
+            vars(config).pop("model_type", None)  # a stock checkpoint's own, which would hide the class's
+            drop_output_attentions(config)
         super().__init__(config, *args, **kwargs)  # type: ignore[call-arg]
         install_slots(self, config)  # type: ignore[arg-type]
         self.post_init()  # type: ignore[attr-defined]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the class as what it is made of: two bases of one name have two classes."""
+        return _empty_model, (type(self).attn_base,), self.__getstate__()  # type: ignore[attr-defined]
 
     @torch.no_grad()
     def initialize_weights(self) -> None:
@@ -80,11 +97,20 @@ class HfAttnMixin(SavesOwnVariant):
 
     def set_attn_implementation(self, attn_implementation: Any, *args: Any, **kwargs: Any) -> None:
         """Refuse any other attention function: the variant would be dropped in silence."""
-        if attn_implementation != IMPLEMENTATION:
+        if attn_implementation == IMPLEMENTATION:
+            send_to_variant(self)  # type: ignore[arg-type]
+        else:
             raise ValueError(
                 f"{type(self).__name__} runs the attention variant {self.config.attn_variant!r}, "  # type: ignore[attr-defined]
                 f"not {attn_implementation!r}: load the original class for another attention"
             )
+
+    def init_continuous_batching(self, *args: Any, **kwargs: Any) -> Any:
+        """Refuse continuous batching, whose paged cache only transformers' own attention functions can read."""
+        raise ValueError(
+            f"{type(self).__name__} runs the attention variant {self.config.attn_variant!r}, "  # type: ignore[attr-defined]
+            "which cannot read the paged cache of continuous batching: call generate() on a padded batch instead"
+        )
 
 
 def install_slots(model: PreTrainedModel, config: PreTrainedConfig) -> None:
@@ -102,7 +128,7 @@ def install_slots(model: PreTrainedModel, config: PreTrainedConfig) -> None:
         raise ValueError(
             f"attn_variant_include={config.attn_variant_include!r} is no regular expression: {error}"
         ) from None
-    layers = find_layers(model)
+    layers = find_layers(model, include.pattern)
     chosen = {name: module for name, module in layers.items() if include.search(name)}
     if not chosen:
         raise ValueError(
@@ -115,6 +141,7 @@ def install_slots(model: PreTrainedModel, config: PreTrainedConfig) -> None:
             _check_patches(model, name, getattr(variant, "grid", None))
         variant.causal = bool(getattr(module, "is_causal", False))
         setattr(module, SLOT, variant)
+    send_to_variant(model)
 
 
 def _check_patches(model: PreTrainedModel, layer: str, grid: Any) -> None:
@@ -140,25 +167,69 @@ def _check_patches(model: PreTrainedModel, layer: str, grid: Any) -> None:
 
 
 def supported(base: type) -> bool:
-    """Whether the attention of a model class goes through transformers' attention interface."""
-    models = (cls for cls in base.__mro__ if issubclass(cls, PreTrainedModel) and cls is not PreTrainedModel)
+    """Whether the attention of a model class goes through transformers' attention interface.
+
+    Of a class made of other models the answer is theirs; where a configuration chooses them it is yes, and the model
+    itself is asked when it is made.
+    """
+    models = [cls for cls in base.__mro__ if issubclass(cls, PreTrainedModel) and cls is not PreTrainedModel]
     classes = {cls for model in models for cls in vars(sys.modules[model.__module__]).values() if inspect.isclass(cls)}
-    return any(
-        issubclass(cls, nn.Module) and not issubclass(cls, PreTrainedModel) and dispatches(cls) for cls in classes
-    )
+    own = (cls for cls in classes if issubclass(cls, nn.Module) and not issubclass(cls, PreTrainedModel))
+    return any(map(dispatches, own)) or any(map(_may_hold, _parts(models)))
+
+
+def _parts(models: list[type]) -> set[type]:
+    """Return the model classes, Auto classes among them, that model classes name where they are made."""
+    makers = [inspect.unwrap(f) for cls in models if inspect.isfunction(f := vars(cls).get("__init__"))]
+    named = {value for f in makers for value in _named_in(f) if inspect.isclass(value)}
+    return {cls for cls in named if issubclass(cls, (PreTrainedModel, _BaseAutoModelClass))} - {
+        PreTrainedModel,
+        *models,
+    }
+
+
+def _named_in(function: Any) -> list[Any]:
+    names, cells = function.__code__.co_names, function.__closure__ or ()
+    return [function.__globals__.get(name) for name in names] + [
+        cell.cell_contents for cell in cells if cell != CellType()
+    ]
+
+
+def _may_hold(part: type) -> bool:
+    return issubclass(part, _BaseAutoModelClass) or supported(part)
 
 
 def _derive(base: type, parents: tuple[type, ...], **namespace: Any) -> Any:
-    """Make (once) the class ``HfAttn<base>``, with the key renames that transformers keeps by class or model type."""
-    name = "HfAttn" + base.__name__
-    if name not in globals():
-        globals()[name] = type(base)(name, parents, {"__module__": __name__, **namespace})
-        renames = ((base.__name__, name), (getattr(base, "model_type", ""), namespace.get("model_type", "")))
-        for old, new in renames:
-            conversion = get_checkpoint_conversion_mapping(old) if new else None
-            if conversion and get_checkpoint_conversion_mapping(new) is None:
-                register_checkpoint_conversion_mapping(new, conversion)
-    return globals()[name]
+    """Make (once) the class ``HfAttn<base>``.
+
+    It belongs to the class ``base`` itself: two libraries, or two runs of a notebook's cell, have classes of one name.
+    Only the name of one of transformers' classes says which class it is, and stands in this module.
+    """
+    if base not in _DERIVED:
+        name = "HfAttn" + base.__name__
+        exported = getattr(transformers, base.__name__, None)
+        if exported not in (None, base) or name in {cls.__name__ for cls in _DERIVED.values()}:
+            name += f"_{len(_DERIVED)}"
+        _DERIVED[base] = type(base)(name, parents, {"__module__": __name__, "attn_base": base, **namespace})
+        if exported is base:
+            globals()[name] = _DERIVED[base]
+    return _DERIVED[base]
+
+
+def _is_derived(cls: type) -> bool:
+    """Whether a class was made here, or is a subclass of one: an architecture's with an attention variant."""
+    return hasattr(cls, "attn_base")
+
+
+def _rename_keys(old: str, new: str) -> None:
+    """Let the key renames that transformers keeps by class name or model type hold for a derived class too."""
+    conversion = get_checkpoint_conversion_mapping(old) if new else None
+    if conversion and get_checkpoint_conversion_mapping(new) is None:
+        register_checkpoint_conversion_mapping(new, conversion)
+
+
+def _of_transformers(cls: type) -> bool:
+    return cls.__module__.partition(".")[0] == "transformers"
 
 
 def config_class_for(base: type[PreTrainedConfig]) -> type[PreTrainedConfig]:
@@ -167,26 +238,69 @@ def config_class_for(base: type[PreTrainedConfig]) -> type[PreTrainedConfig]:
     It adds ``attn_variant`` (a name), ``attn_variant_kwargs`` (options of the variant) and ``attn_variant_include``
     (a regular expression on module names; empty = every attention layer).
     """
-    if base.__name__.startswith("HfAttn"):
-        return base
+    base = getattr(base, "attn_base", base)
+    if base in _DERIVED:
+        return _DERIVED[base]
+    own = {} if _of_transformers(base) else {"__init__": _init_config}  # else a dataclass' takes its place
     cls = _derive(
         base,
         (base,),
+        **own,
         __doc__=f"{base.__name__} with an attention variant.",
         __annotations__={"attn_variant": str, "attn_variant_kwargs": dict | None, "attn_variant_include": str},
+        __reduce__=_reduce_config,
         model_type=PREFIX + base.model_type,
         attn_variant="dot_product",
         attn_variant_kwargs=None,
         attn_variant_include="",
     )
-    if "_auto_class" not in vars(cls):
+    known = CONFIG_MAPPING[base.model_type] if base.model_type in CONFIG_MAPPING else None
+    if known is base or (known is None and _of_transformers(base)):
         AutoConfig.register(cls.model_type, cls, exist_ok=True)
-        cls.register_for_auto_class()
-        for auto_class in AUTO_CLASSES:
-            for model in _classes_of(auto_class, base):
-                if supported(model):
-                    model_class_for(model)
+        _rename_keys(base.model_type, cls.model_type)
+    cls._auto_class = "AutoConfig" if getattr(transformers, base.__name__, None) is base else None
+    for auto_class in AUTO_CLASSES:
+        for model in _classes_of(auto_class, base):
+            if supported(model):
+                model_class_for(model)
     return cls
+
+
+def _init_config(self: PreTrainedConfig, *args: Any, **kwargs: Any) -> None:
+    """Make a configuration as its base does, which may know none of the fields that were added."""
+    added = {key: kwargs.pop(key) for key in list(kwargs) if key.startswith("attn_variant")}
+    type(self).attn_base.__init__(self, *args, **kwargs)  # type: ignore[attr-defined]
+    for key, value in added.items():
+        setattr(self, key, value)
+
+
+def _reduce_config(self: PreTrainedConfig) -> tuple[Any, ...]:
+    return _empty_config, (type(self).attn_base,), vars(self).copy()  # type: ignore[attr-defined]
+
+
+def _empty_config(base: type[PreTrainedConfig]) -> PreTrainedConfig:
+    cls = config_class_for(base)
+    return cls.__new__(cls)
+
+
+def _empty_model(base: type[PreTrainedModel]) -> PreTrainedModel:
+    cls = model_class_for(base)
+    return cls.__new__(cls)
+
+
+def variant_config(
+    config: PreTrainedConfig, variant: str | None = None, kwargs: Mapping[str, Any] | None = None, include: str = ""
+) -> PreTrainedConfig:
+    """Return ``config``, changed in place to its variant's class, everything else kept.
+
+    Without a variant it keeps what it says of one; what says nothing gets ``dot_product``.
+    """
+    config.__class__ = config_class_for(type(config))
+    if variant is not None:
+        config.attn_variant, config.attn_variant_include = variant, include
+        config.attn_variant_kwargs = dict(kwargs) if kwargs else None
+    vars(config).pop("model_type", None)  # a stock checkpoint's own, which would hide the class's
+    return config
 
 
 def _classes_of(auto_class: Any, config: type[PreTrainedConfig] | None) -> tuple[type, ...]:
@@ -202,16 +316,38 @@ def model_class_for(base: type[PreTrainedModel]) -> type[PreTrainedModel]:
     """
     if issubclass(base, HfAttnMixin):
         return base
+    base = getattr(base, "attn_base", base)  # of a saved model's own code
+    if base in _DERIVED:
+        return _DERIVED[base]
     if not supported(base):
         raise ValueError(refusal(base))
+    return derived_model_class(base)
+
+
+def derived_model_class(base: type[PreTrainedModel]) -> type[PreTrainedModel]:
+    """:func:`model_class_for` of a class whose models were looked at: it need not say what they are made of."""
+    if issubclass(base, HfAttnMixin):
+        return base
+    base = getattr(base, "attn_base", base)
     config_class = config_class_for(base.config_class)  # type: ignore[arg-type]
+    if base in _DERIVED:  # made on the way, with its configuration
+        return _DERIVED[base]
     cls = _derive(
-        base, (HfAttnMixin, base), config_class=config_class, __doc__=f"{base.__name__} with an attention variant."
+        base,
+        (HfAttnMixin, base),
+        config_class=config_class,
+        _auto_class=None,
+        __doc__=f"{base.__name__} with an attention variant.",
     )
+    if _of_transformers(base):
+        _rename_keys(base.__name__, cls.__name__)
+    else:  # none, as transformers itself has none for it, even where it has its class' name or model type
+        register_checkpoint_conversion_mapping(cls.__name__, [], overwrite=True)
     for auto_class in AUTO_CLASSES:
         if base in _classes_of(auto_class, base.config_class):
             auto_class.register(config_class, cls, exist_ok=True)
-            cls.register_for_auto_class(auto_class.__name__)
+            if getattr(transformers, base.__name__, None) is base:
+                cls.register_for_auto_class(auto_class.__name__)
     return cls
 
 

@@ -20,6 +20,7 @@ from transformers.utils import logging as transformers_logging
 
 from ..attention import model_class_for
 from ..attention.conversion import name_unsaved, variant_config
+from ..attention.saveable import check_saveable
 from ..errors import InputError, nearest
 from ..hub_connection import optional_file, use_cache_if_unreachable
 from .adapter_folder import CONFIG, is_adapter, load_adapter
@@ -208,6 +209,7 @@ def from_checkpoint(
     options = {"output_loading_info": True, "ignore_mismatched_sizes": True, "use_safetensors": True, **kwargs}
     with quietly():
         model, info = load(name, config=config, **options)
+    check_saveable(model)
     heads = () if headless else tuple(f"{part}." for part in head_modules(model))
     sizes = ((outputs,), (config.num_labels,))
     new: set[str] = set(info["missing_keys"])
