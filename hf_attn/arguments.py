@@ -18,6 +18,8 @@ from typing import Any, NoReturn, TypeVar
 
 from .argument_parser import arguments_of, is_required, make_parser, one_line
 from .errors import InputError
+from .foreign_files import read_yaml
+from .printable import printable
 
 if typing.TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -98,8 +100,9 @@ class StderrHandler(logging.Handler):
     """Writes to whatever ``sys.stderr`` is at the time."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a message on a line of its own."""
-        print(self.format(record), file=sys.stderr, flush=True)
+        """Write a message on a line of its own; what names in it would do to a terminal is left out."""
+        lines = self.format(record).split("\n")
+        print("\n".join(map(printable, lines)), file=sys.stderr, flush=True)
 
 
 def _log_to_stderr() -> None:
@@ -112,7 +115,7 @@ def _log_to_stderr() -> None:
 def _print_error(error: Exception, status: int) -> int:
     if os.environ.get("RANK", "0") == "0":
         text = f"{error.strerror}" if isinstance(error, OSError) and error.strerror else f"{error}"
-        print(f"error: {text}", file=sys.stderr, flush=True)
+        print(f"error: {printable(text)}", file=sys.stderr, flush=True)
     return status
 
 
@@ -142,16 +145,14 @@ def _split_off_configs(argv: list[str]) -> tuple[list[str], list[str]]:
 
 def _read_configs(files: list[str], cls: type, recipe: str) -> tuple[dict[str, Any], list[str]]:
     """Values of the YAML files, later ones over earlier ones, and what is wrong with them."""
-    import yaml
-
     values: dict[str, Any] = {}
     mistakes = []
     names = [field.name for field in arguments_of(cls)]
     for file in files:
         try:
-            read = yaml.safe_load(Path(file).read_text(encoding="utf-8")) if file else None
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            mistakes.append(f"--config {file} cannot be read: {one_line(getattr(error, 'strerror', None) or error)}")
+            read = read_yaml(Path(file), pipes=True) if file else None
+        except InputError as error:
+            mistakes.append(f"--config {file} cannot be read: {error}")
             continue
         if not isinstance(read, dict):
             mistakes.append(f"--config {file!r} holds no arguments: expected lines such as 'lr: 2e-4'")

@@ -13,18 +13,19 @@ DEEPEST = 100
 """Lists and mappings inside each other; configurations have about five."""
 
 
-def read_text(path: Path, most: int = MOST_BYTES) -> str:
-    """Return the text of a plain file.
+def read_text(path: Path, most: int = MOST_BYTES, *, pipes: bool = False) -> str:
+    """Return the text of a plain file, or of a pipe where ``pipes`` allows one.
 
     Raises:
         InputError: it is a pipe, device or folder, too large, not UTF-8, or cannot be read.
     """
     try:
-        if path.exists() and not path.is_file():
+        if path.exists() and not (path.is_file() or (pipes and (path.is_fifo() or path.is_char_device()))):
             raise InputError("it is no plain file")
         if (size := path.stat().st_size) > most:
             raise InputError(f"it has {size:,} bytes, at most {most:,} are read")
-        return path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            return file.read(most)
     except OSError as error:
         raise InputError(error.strerror or str(error)) from None
     except UnicodeDecodeError as error:
@@ -51,7 +52,7 @@ def read_json(path: Path) -> Any:
     return value
 
 
-def read_yaml(path: Path) -> Any:
+def read_yaml(path: Path, *, pipes: bool = False) -> Any:
     """Return what a YAML file holds: plain values, lists and mappings.
 
     Raises:
@@ -61,7 +62,7 @@ def read_yaml(path: Path) -> Any:
     import yaml
 
     try:
-        return yaml.load(read_text(path, 4 << 20), Loader=_plain_loader())  # noqa: S506  (a SafeLoader)
+        return yaml.load(read_text(path, 4 << 20, pipes=pipes), Loader=_plain_loader())  # noqa: S506  (a SafeLoader)
     except InputError:
         raise
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that is none

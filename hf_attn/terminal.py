@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from .attended import AttentionExample
 from .plotting import shorten
+from .printable import printable
 from .score_figures import confusion_counts
 
 if TYPE_CHECKING:
@@ -127,11 +128,6 @@ def join_pieces(
             sums.append(float(weight))
         fresh = False
     return words, sums
-
-
-def printable(text: str) -> str:
-    """Return text without control characters, which a terminal would obey."""
-    return "".join(letter if letter.isprintable() else "·" for letter in str(text))
 
 
 def has_colour() -> bool:

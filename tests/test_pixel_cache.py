@@ -183,3 +183,80 @@ def test_only_the_main_process_decodes(tmp_path, monkeypatch):
     rows = load(folder=tmp_path, accelerator=other)
     assert pixel_loading.decode_frame is not original
     assert not decoded and len(rows["train"]) == 12
+
+
+@pytest.mark.parametrize("damage", ["one bit", "zeros", "last row"])
+def test_pixels_that_changed_in_the_cache_are_never_served(tmp_path, damage):
+    splits = DatasetDict({"train": split_of(6)})
+    expected = all_pixels(load(splits, tmp_path))
+    path = next(tmp_path.glob("*.npy"))
+    before, time = path.read_bytes(), path.stat()
+    data = bytearray(before)
+    if damage == "one bit":
+        data[len(data) // 2] ^= 1
+    else:
+        start = 128 if damage == "zeros" else len(data) - 3 * 64
+        data[start:] = bytes(len(data) - start)
+    path.write_bytes(data)
+    os.utime(path, ns=(time.st_atime_ns, time.st_mtime_ns))
+    assert same(all_pixels(load(splits, tmp_path)), expected)
+    assert path.read_bytes() == before
+
+
+def images_in(folder, colour):
+    from PIL import Image
+
+    for name in ("a", "b"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for number in range(3):
+            Image.new("RGB", (12, 12), (colour, 40 * number, len(name))).save(folder / name / f"{number}.bmp")
+
+
+def test_images_changed_in_place_with_the_same_size_and_time_are_decoded_again(tmp_path):
+    from hf_attn.data.sources import load_splits
+
+    images_in(tmp_path / "photos", 10)
+    old = {path: path.stat() for path in (tmp_path / "photos").rglob("*.bmp")}
+    source = {"validation": 0.3, "test": 0.3, "label": "label", "image": "image"}
+    first = load(load_splits(str(tmp_path / "photos"), **source), tmp_path / "cache")
+    images_in(tmp_path / "photos", 200)
+    for path, stat in old.items():
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        assert path.stat().st_size == stat.st_size
+    second = load(load_splits(str(tmp_path / "photos"), **source), tmp_path / "cache")
+    assert (first["train"].pixels[:, 0] == 10).all() and (second["train"].pixels[:, 0] == 200).all()
+
+
+def test_an_image_that_changes_while_it_is_read_is_told(tmp_path, monkeypatch):
+    from datasets import Image as ImageFeature
+    from PIL import Image
+
+    Image.new("RGB", (12, 12), (1, 2, 3)).save(tmp_path / "a.bmp")
+    rows = {"image": [{"bytes": None, "path": str(tmp_path / "a.bmp")}]}
+    split = Dataset.from_dict(rows).cast_column("image", ImageFeature(decode=False))
+    original = pixel_loading.decode_frame
+
+    def changing(source):
+        Image.new("RGB", (12, 12), (4, 5, 6)).save(tmp_path / "a.bmp")
+        return original(source)
+
+    monkeypatch.setattr(pixel_loading, "decode_frame", changing)
+    with pytest.raises(ValueError, match="changed while it was read"):
+        load(DatasetDict({"train": split}), tmp_path / "cache")
+
+
+def test_a_pipe_among_the_images_is_told_and_not_waited_for(tmp_path):
+    from datasets import Image as ImageFeature
+
+    os.mkfifo(tmp_path / "a.bmp")
+    rows = {"image": [{"bytes": None, "path": str(tmp_path / "a.bmp")}]}
+    split = Dataset.from_dict(rows).cast_column("image", ImageFeature(decode=False))
+    with pytest.raises(ValueError, match="not a file"):
+        load(DatasetDict({"train": split}), tmp_path / "cache")
+
+
+def test_the_key_holds_the_size_of_the_images():
+    one, other = processing(8), processing(8)
+    other.size = (16, 16)
+    assert one.settings == other.settings
+    assert pixel_cache.key_of(one, [b"a"]) != pixel_cache.key_of(other, [b"a"])

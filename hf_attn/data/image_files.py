@@ -70,8 +70,13 @@ def located(split: Dataset, column: str | None, file: Path) -> Dataset:
 def digest(image: dict[str, Any] | bytes | None) -> bytes:
     """sha256 of the bytes of an image, wherever they lie; nothing for one that cannot be read."""
     source = source_of(image)
+    if isinstance(source, bytes):
+        return hashlib.sha256(source).digest()
     try:
-        return hashlib.sha256(source if isinstance(source, bytes) else Path(source).read_bytes()).digest()
+        if not Path(source).is_file():  # to read a pipe would wait for ever
+            return b""
+        with open(source, "rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
     except (OSError, ValueError):
         return b""
 

@@ -7,15 +7,17 @@ import json
 import os
 import time
 import uuid
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from ..whole_files import flush
 from .processing import Processing
 
-VERSION = 1
+VERSION = 2
 DAY = 24 * 3600
 
 
@@ -52,14 +54,22 @@ def key_of(processing: Processing, digests: list[bytes]) -> str:
 
 
 def stored(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, Notes] | None:
-    """The pixels and the notes of a file, if it is there and whole."""
+    """The pixels and the notes of a file, if it is there, whole, and every byte is what was written."""
     try:
         pixels = np.load(path, mmap_mode="r", allow_pickle=False)
         given = json.loads(path.with_suffix(".json").read_text())
         notes = Notes({int(row): str(reason) for row, reason in given["bad"].items()}, given["animated"], given["thin"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):
+        whole = pixels.shape == shape and pixels.dtype == np.uint8 and checksum(pixels) == given["crc32"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RecursionError):
         return None
-    return (pixels, notes) if pixels.shape == shape and pixels.dtype == np.uint8 else None
+    return (pixels, notes) if whole else None
+
+
+def checksum(pixels: np.ndarray, before: int = 0) -> int:
+    """CRC-32 of an array's bytes, going on from that of the bytes before."""
+    for part in np.array_split(pixels, max(1, pixels.nbytes >> 24)):
+        before = zlib.crc32(np.ascontiguousarray(part).reshape(-1).data, before)
+    return before
 
 
 def write(path: Path, shape: tuple[int, ...], blocks: Blocks) -> None:
@@ -71,7 +81,7 @@ def write(path: Path, shape: tuple[int, ...], blocks: Blocks) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path.parent)
     beside = path.parent / f".{path.stem}.{uuid.uuid4().hex}.tmp"
-    about, notes = beside.with_suffix(".json.tmp"), Notes()
+    about, notes, crc32 = beside.with_suffix(".json.tmp"), Notes(), 0
     try:
         with open(beside, "wb") as file:
             np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
@@ -80,7 +90,10 @@ def write(path: Path, shape: tuple[int, ...], blocks: Blocks) -> None:
                 os.posix_fallocate(file.fileno(), 0, file.tell() + int(np.prod(shape)))
             for block in blocks(notes):
                 file.write(block.tobytes())
-        about.write_text(json.dumps(asdict(notes)))
+                crc32 = checksum(block, crc32)
+        about.write_text(json.dumps({**asdict(notes), "crc32": crc32}))
+        flush(about)
+        flush(beside)
         os.replace(about, path.with_suffix(".json"))
         os.replace(beside, path)
     finally:

@@ -102,7 +102,7 @@ def _load(
     path = folder / f"{key_of(processing, digests)}.npy"
     if found := stored(path, shape):
         return found
-    blocks = partial(_blocks, split, image, processing, name)
+    blocks = partial(_blocks, split, image, processing, digests, name)
     try:
         write(path, shape, blocks)
         if found := stored(path, shape):
@@ -119,7 +119,9 @@ def _load(
     return pixels, notes
 
 
-def _blocks(split: Dataset, image: str, processing: Processing, name: str | None, notes: Notes) -> Iterator[np.ndarray]:
+def _blocks(
+    split: Dataset, image: str, processing: Processing, digests: list[bytes], name: str | None, notes: Notes
+) -> Iterator[np.ndarray]:
     """Pixels of some rows at a time, (rows, 3, height, width) uint8, zero where an image is bad."""
     from tqdm.auto import tqdm
 
@@ -128,7 +130,7 @@ def _blocks(split: Dataset, image: str, processing: Processing, name: str | None
     with quiet(), ThreadPoolExecutor(_workers()) as pool, bar:
         for images in image_column(split, image, BLOCK):
             block = np.zeros((len(images), 3, *processing.size), np.uint8)
-            for row, (pixels, seen) in enumerate(pool.map(partial(_decoded, processing), images)):
+            for row, (pixels, seen) in enumerate(pool.map(partial(_decoded, processing), images, digests[at:])):
                 if isinstance(pixels, str):
                     notes.bad[at + row] = pixels
                 else:
@@ -140,12 +142,14 @@ def _blocks(split: Dataset, image: str, processing: Processing, name: str | None
             yield block
 
 
-def _decoded(processing: Processing, value: Any) -> tuple[np.ndarray | str, Notes]:
-    """The pixels, or why there are none."""
+def _decoded(processing: Processing, value: Any, seen: bytes) -> tuple[np.ndarray | str, Notes]:
+    """The pixels, or why there are none; ``seen`` is the digest by which the cache will know them."""
     from PIL import Image
 
     try:
         image, animated = decode_frame(source_of(value))
+        if digest(value) != seen:
+            raise InputError("changed while it was read: start again")
         limit = Image.MAX_IMAGE_PIXELS
         if limit and processing.largest(*image.size) > limit:
             raise InputError(f"a strip of {image.width} × {image.height} pixels: too long to be resized and cropped")

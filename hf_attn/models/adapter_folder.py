@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import warnings
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from ..foreign_files import read_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -35,9 +35,9 @@ def base_of(source: str | Path) -> str:
     from ..attention.conversion import UNSAVED
 
     try:
-        base = json.loads((Path(source) / CONFIG).read_text("utf-8")).get("base_model_name_or_path")
-    except (ValueError, OSError, AttributeError) as error:
-        raise InputError(f"{source}: {CONFIG} is not readable JSON ({type(error).__name__})") from None
+        base = read_json(Path(source) / CONFIG).get("base_model_name_or_path")
+    except (InputError, AttributeError) as error:
+        raise InputError(f"{source}: {CONFIG} is not readable JSON ({error})") from None
     name = f"adapter {str(source)!r}"
     if not isinstance(base, str) or not base:
         raise InputError(

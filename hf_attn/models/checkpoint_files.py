@@ -1,17 +1,20 @@
 """What a model folder must hold before anything is loaded from it."""
 
-import json
 import re
 from pathlib import Path
 
 from ..errors import InputError
+from ..foreign_files import read_json
 from ..hub_connection import check_reachable
 from .adapter_folder import base_faults, base_of, is_adapter
+from .sizes import absurd_sizes
 
 WEIGHTS = ("model.safetensors", "adapter_model.safetensors")
 INDEX = "model.safetensors.index.json"
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model")
+READ = (".json", ".safetensors", ".txt", ".model", ".jinja")
 FOREIGN = ("adapter_model*.bin", "pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "tf_model*.h5", "flax_model*.msgpack")
+SHARD = r"[^/\\\0:]+\.safetensors"
 HUB_ID = r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?"
 CONVERT = (
     "python -c \"import torch, safetensors.torch as s; w = torch.load('{path}', weights_only=True); "
@@ -40,7 +43,7 @@ def check_model_folder(source: str | Path, *, tokenizer: bool = False, cache_dir
         raise InputError(f"model folder {str(source)!r} does not exist: expected one with config.json and weights")
     if not folder.is_dir():
         raise InputError(f"{str(source)!r} is a file, expected a model folder with config.json and model.safetensors")
-    wrong = [*config_faults(folder), *weight_faults(folder)]
+    wrong = odd_files(folder) or [*config_faults(folder), *weight_faults(folder)]
     if is_adapter(folder) and not wrong:
         wrong += base_faults(folder)
     if tokenizer and not wrong:
@@ -73,6 +76,12 @@ def tokenizer_faults(folder: Path) -> list[str]:
     return []
 
 
+def odd_files(folder: Path) -> list[str]:
+    """Return the files of a model that are pipes, devices or folders: to read one would wait for ever."""
+    found = [path for path in folder.iterdir() if path.suffix in READ and path.exists() and not path.is_file()]
+    return [f"{path.name} is no plain file" for path in sorted(found)]
+
+
 def config_faults(folder: Path) -> list[str]:
     """Return what is wrong with the folder's configuration."""
     adapter = is_adapter(folder)
@@ -80,12 +89,12 @@ def config_faults(folder: Path) -> list[str]:
     if not path.exists():
         return ["config.json is missing"]
     try:
-        config = json.loads(path.read_text("utf-8"))
-    except (ValueError, OSError) as error:
-        return [f"{path.name} is not readable JSON ({type(error).__name__}): copy or download it again"]
+        config = read_json(path)
+    except InputError as error:
+        return [f"{path.name} is not readable JSON ({error}): copy or download it again"]
     if not isinstance(config, dict) or not (adapter or config.get("model_type") or config.get("pretrained_cfg")):
         return [f"{path.name} names no model_type, so it is not a transformers model"]
-    return []
+    return [f"{path.name}: {fault}" for fault in absurd_sizes(config)]
 
 
 def weight_faults(folder: Path) -> list[str]:
@@ -93,9 +102,9 @@ def weight_faults(folder: Path) -> list[str]:
     files = [folder / name for name in WEIGHTS if (folder / name).exists()]
     if not files and (folder / INDEX).exists():
         try:
-            shards = sorted(set(json.loads((folder / INDEX).read_text("utf-8"))["weight_map"].values()))
-        except (ValueError, KeyError, AttributeError, OSError):
-            return [f"{INDEX} is damaged: copy or download it again"]
+            shards = shards_of(folder / INDEX)
+        except InputError as error:
+            return [f"{INDEX} is damaged ({error}): copy or download it again"]
         missing = [name for name in shards if not (folder / name).exists()]
         if missing:
             return [f"{len(missing)} of {len(shards)} weight files are missing, the first is {missing[0]}"]
@@ -103,6 +112,24 @@ def weight_faults(folder: Path) -> list[str]:
     if not files:
         return [missing_weights(folder)]
     return [fault for file in files if (fault := damage(file))]
+
+
+def shards_of(index: Path) -> list[str]:
+    """Return the weight files that an index names, all beside it.
+
+    Raises:
+        InputError: it is no index, or names something else than safetensors files of its own folder.
+    """
+    content = read_json(index)
+    named = content.get("weight_map") if isinstance(content, dict) else None
+    if not isinstance(named, dict) or not named:
+        raise InputError("it has no weight_map of parameters and their files")
+    wrong = [name for name in named.values() if not (isinstance(name, str) and re.fullmatch(SHARD, name))]
+    if wrong:
+        raise InputError(
+            f"weight_map names {len(wrong)} files such as {str(wrong[0])[:80]!r}, expected safetensors in this folder"
+        )
+    return sorted(set(named.values()))
 
 
 def missing_weights(folder: Path) -> str:

@@ -141,7 +141,7 @@ def load_config(name: str, **kwargs: Any) -> PreTrainedConfig:
     if not Path(name).exists():
         use_cache_if_unreachable()
     try:
-        return AutoConfig.from_pretrained(name, **kwargs)
+        return AutoConfig.from_pretrained(name, trust_remote_code=False, **kwargs)
     except (OSError, ValueError) as error:
         if optional_file(name, CONFIG):
             raise InputError(

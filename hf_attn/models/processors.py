@@ -37,7 +37,7 @@ def load_tokenizer(name: str | Path, *, checked: bool = False) -> PreTrainedToke
         return load_tokenizer(base_of(name))
     try:
         with quietly():
-            tokenizer = AutoTokenizer.from_pretrained(str(name))
+            tokenizer = AutoTokenizer.from_pretrained(str(name), trust_remote_code=False)
     except Exception as error:  # the tokenizers library raises nothing narrower
         reason = one_line(error)
         if find_spec("sentencepiece") is None and re.search("sentencepiece|tiktoken", reason, re.IGNORECASE):
@@ -65,7 +65,7 @@ def load_image_processor(name: str | Path) -> Any:
     if is_adapter(name) and not (Path(name) / "preprocessor_config.json").exists():
         return load_image_processor(base_of(name))
     try:
-        found = AutoImageProcessor.from_pretrained(str(name), backend="pil")
+        found = AutoImageProcessor.from_pretrained(str(name), backend="pil", trust_remote_code=False)
         return _timm_processor(found.data_config) if hasattr(found, "data_config") else found
     except ImportError as error:
         return _plain_processor(str(name), error)
