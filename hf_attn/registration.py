@@ -17,7 +17,7 @@ class LazyConfigs(dict):
     def __contains__(self, key: object) -> bool:
         if super().__contains__(key) or key in OWN_TYPES:
             return True
-        return isinstance(key, str) and key.startswith(PREFIX) and key.removeprefix(PREFIX) in mapping()._mapping
+        return isinstance(key, str) and key.startswith(PREFIX) and key.removeprefix(PREFIX) in mapping()
 
     def __missing__(self, key: str) -> Any:
         if key in OWN_TYPES:

@@ -1,6 +1,8 @@
 """Models made of models are swapped inside, saved and reloaded; what cannot be is refused with its reason and cure."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 import tiny_models
@@ -209,3 +211,29 @@ def test_what_a_swap_would_break_is_refused_with_the_cure():
         swap_attention(nn.Linear(2, 2), "cosine")
     with pytest.raises(ValueError, match="takes a model, not str"):
         swap_attention("bert-base-uncased", "cosine")
+
+
+MODES = ("save", "load")
+
+
+def test_a_users_own_registered_model_is_loaded_by_the_auto_classes_in_a_new_process(tmp_path):
+    program = """
+import sys, torch, hf_attn
+from transformers import AutoConfig, AutoModel, BertConfig, BertModel
+class OwnConfig(BertConfig):
+    model_type = "own_bert"
+class OwnModel(BertModel):
+    config_class = OwnConfig
+AutoConfig.register("own_bert", OwnConfig)
+AutoModel.register(OwnConfig, OwnModel)
+folder, ids = sys.argv[1], torch.tensor([[5, 6, 7, 8]])
+if sys.argv[2] == "save":
+    config = OwnConfig(vocab_size=99, hidden_size=32, num_hidden_layers=1, num_attention_heads=4, intermediate_size=40)
+    hf_attn.swap_attention(OwnModel(config), "sparsemax").save_pretrained(folder)
+model = AutoModel.from_pretrained(folder).eval()
+assert isinstance(model, OwnModel) and model.config.attn_variant == "sparsemax"
+print("sum", model(ids).last_hidden_state.abs().sum().item())
+"""
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    runs = [subprocess.run([*command, mode], capture_output=True, text=True, check=True).stdout for mode in MODES]
+    assert runs[0] == runs[1] and "sum" in runs[0]

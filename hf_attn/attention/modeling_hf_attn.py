@@ -238,9 +238,11 @@ def config_class_for(base: type[PreTrainedConfig]) -> type[PreTrainedConfig]:
     It adds ``attn_variant`` (a name), ``attn_variant_kwargs`` (options of the variant) and ``attn_variant_include``
     (a regular expression on module names; empty = every attention layer).
     """
-    base = getattr(base, "attn_base", base)
+    base = vars(base).get("attn_base", base)
     if base in _DERIVED:
         return _DERIVED[base]
+    if _is_derived(base):  # a subclass of one
+        return base
     own = {} if _of_transformers(base) else {"__init__": _init_config}  # else a dataclass' takes its place
     cls = _derive(
         base,
@@ -316,7 +318,7 @@ def model_class_for(base: type[PreTrainedModel]) -> type[PreTrainedModel]:
     """
     if issubclass(base, HfAttnMixin):
         return base
-    base = getattr(base, "attn_base", base)  # of a saved model's own code
+    base = vars(base).get("attn_base", base)  # of a saved model's own code
     if base in _DERIVED:
         return _DERIVED[base]
     if not supported(base):
@@ -328,7 +330,7 @@ def derived_model_class(base: type[PreTrainedModel]) -> type[PreTrainedModel]:
     """:func:`model_class_for` of a class whose models were looked at: it need not say what they are made of."""
     if issubclass(base, HfAttnMixin):
         return base
-    base = getattr(base, "attn_base", base)
+    base = vars(base).get("attn_base", base)
     config_class = config_class_for(base.config_class)  # type: ignore[arg-type]
     if base in _DERIVED:  # made on the way, with its configuration
         return _DERIVED[base]
