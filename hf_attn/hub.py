@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, NoReturn
 
 from .card import with_model_id
 from .errors import InputError
+from .foreign_files import read_json
 from .hub_connection import ask_again
 from .models.checkpoint_files import check_model_folder
+from .run_files import PICTURES
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 PUSHED = (
     "README.md",
-    "LICENSE*",
+    "LICENSE",
+    "LICENSE.md",
+    "LICENSE.txt",
     "config.json",
     "generation_config.json",
     "model.safetensors",
@@ -32,14 +36,23 @@ PUSHED = (
     "vocab.txt",
     "vocab.json",
     "merges.txt",
-    "*.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tokenizer.model",
+    "spm.model",
+    "source.spm",
+    "target.spm",
     "preprocessor_config.json",
     "processor_config.json",
-    "*.py",
-    "figures/*.png",
 )
-"""Patterns of what is pushed, relative to the run folder. Arguments, logs and predictions stay: they may hold paths
-of this machine and texts of the data; checkpoints and optimizer states are of no use to others."""
+"""Patterns of what is pushed, relative to the run folder, beside the code that config.json names and the figures that a
+run draws or the card shows. Arguments, logs and predictions stay: they may hold paths of this machine and texts of the
+data; checkpoints and optimizer states are of no use to others; and a file that happens to lie there is not for all."""
+KEYS = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36}|\bsk-[A-Za-z0-9_-]{32,}"
+)
+"""Private keys, and keys of AWS, GitHub and OpenAI."""
+VOCABULARIES = {"tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "added_tokens.json"}
 TEXT_FILES = (".json", ".md", ".txt", ".py", ".jinja")
 NO_TOKEN = (
     "no Hub token: run `hf auth login`, or set HF_TOKEN to a token with write access "
@@ -57,8 +70,8 @@ def push(folder: str | Path, repo_id: str, *, private: bool = False, token: str 
         token: A Hub token with write access; by default the one of ``hf auth login`` or ``HF_TOKEN``.
 
     Raises:
-        InputError: No token or one that may not write there, no model in the folder, a token inside one of the files,
-            or the Hub cannot be reached.
+        InputError: No token or one that may not write there, no model in the folder, a token, key or path of this
+            machine inside one of the files, a link out of the folder, or the Hub cannot be reached.
     """
     from huggingface_hub import CommitOperationAdd
 
@@ -66,7 +79,7 @@ def push(folder: str | Path, repo_id: str, *, private: bool = False, token: str 
     check_folder(folder)
     api = check_access(repo_id, token)
     files = files_to_push(folder)
-    refuse_tokens(folder, files, str(api.token))
+    refuse_secrets(folder, files, str(api.token))
     content = {name: folder / name for name in files}
     operations = [CommitOperationAdd(name, path) for name, path in content.items() if name != "README.md"]
     if "README.md" in content:
@@ -120,18 +133,71 @@ def check_access(repo_id: str, token: str | None = None) -> "HfApi":
 
 
 def files_to_push(folder: Path) -> list[str]:
-    """Return the files of a run that go to the Hub, as paths relative to it, in order."""
+    """Return the files of a run that go to the Hub, as paths relative to it, in order.
+
+    Raises:
+        InputError: one of them is a link to a file outside of the folder that is no download of the Hub.
+    """
     found = {path for pattern in PUSHED for path in folder.glob(pattern) if path.is_file()}
+    found |= {folder / name for name in code_files(folder)}
+    found |= {path for path in folder.glob("figures/*.png") if path.is_file() and _is_shown(path, folder)}
+    root = folder.resolve()
+    away = [path.relative_to(folder).as_posix() for path in sorted(found) if not _lies_in(path.resolve(), root)]
+    if away:
+        raise InputError(f"nothing was pushed: {', '.join(away)} is a link out of the folder; put the file there")
     return sorted(path.relative_to(folder).as_posix() for path in found)
 
 
-def refuse_tokens(folder: Path, files: list[str], token: str) -> None:
-    """Raise InputError where a text file holds the token in use, or what looks like one."""
+def code_files(folder: Path) -> list[str]:
+    """Return the Python files that the configurations name, and those that these import from beside them."""
+    left: list[str] = []
+    found: set[str] = set()
+    for file in ("config.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json"):
+        config = read_json(folder / file) if (folder / file).is_file() else {}
+        named = config.get("auto_map") if isinstance(config, dict) else None
+        for value in named.values() if isinstance(named, dict) else []:
+            left += [f"{name.split('.')[0]}.py" for name in (value if isinstance(value, list) else [value]) if name]
+    while left:
+        name = left.pop()
+        if name in found or not re.fullmatch(r"\w+\.py", name) or not (folder / name).is_file():
+            continue
+        found.add(name)
+        code = (folder / name).read_text("utf-8", errors="replace")
+        left += [f"{module}.py" for module in re.findall(r"(?m)^\s*(?:from|import)\s+\.(\w+)", code)]
+    return sorted(found)
+
+
+def _is_shown(path: Path, folder: Path) -> bool:
+    card = folder / "README.md"
+    shown = card.read_text("utf-8", errors="replace") if card.is_file() else ""
+    return path.stem in PICTURES or f"figures/{path.name}" in shown
+
+
+def _lies_in(path: Path, root: Path) -> bool:
+    """Whether a file is in the folder, or is a blob of the Hub's cache, to which the folders of its snapshots link."""
+    blobs = root.parent.parent / "blobs" if root.parent.name == "snapshots" else root
+    return path.is_relative_to(root) or path.is_relative_to(blobs)
+
+
+def refuse_secrets(folder: Path, files: list[str], token: str) -> None:
+    """Raise InputError where a text file holds the token in use, what looks like a key, or a path of this machine."""
+    texts = {name: (folder / name).read_text("utf-8", errors="replace") for name in files if name.endswith(TEXT_FILES)}
     secret = re.compile(rf"{re.escape(token)}|hf_[A-Za-z0-9]{{30,}}")
-    texts = [name for name in files if name.endswith(TEXT_FILES)]
-    found = [name for name in texts if secret.search((folder / name).read_text("utf-8", errors="replace"))]
-    if found:
+    if found := [name for name, text in texts.items() if secret.search(text)]:
         raise InputError(f"nothing was pushed: {', '.join(found)} holds a Hub token; take it out, and revoke the token")
+    if found := [name for name, text in texts.items() if KEYS.search(text)]:
+        raise InputError(f"nothing was pushed: {', '.join(found)} holds what looks like a secret key; take it out")
+    homes = re.compile("|".join(re.escape(f"{place}/") for place in _places(folder)))
+    described = [name for name in texts if name not in VOCABULARIES]
+    if found := [name for name in described if homes.search(texts[name])]:
+        raise InputError(
+            f"nothing was pushed: {', '.join(found)} names a folder of this machine "
+            f"({homes.search(texts[found[0]])[0]}…); take it out"  # type: ignore[index]
+        )
+
+
+def _places(folder: Path) -> set[str]:
+    return {str(place) for place in (Path.home(), folder.resolve().parent) if len(place.parts) > 1}
 
 
 @contextmanager
