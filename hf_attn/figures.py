@@ -128,7 +128,7 @@ def attention_heat(example: AttentionExample) -> "Figure":
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
     said = [f"{what}: {shorten(name)}" for what, name in example.said]
-    title = "\n".join([f"Attention of {example.tokens[example.row]}, mean of heads", *said])
+    title = "\n".join([f"Attention of {shorten(example.tokens[example.row])}, mean of heads", *said])
     axis.set(ylabel="layer", title=title)
     bar = figure.colorbar(image, ax=axis, fraction=0.03, pad=0.01, extend="max")
     bar.outline.set_visible(False)

@@ -6,6 +6,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .printable import printable
 from .whole_files import whole
 
 if TYPE_CHECKING:
@@ -63,6 +64,6 @@ def save(figure: "Figure", path: Path) -> None:
 
 
 def shorten(name: str, length: int = 32) -> str:
-    """Return ``name`` on one line, at most ``length`` letters."""
-    name = " ".join(str(name).split())
+    """Return ``name`` on one line, at most ``length`` letters, without what no font draws."""
+    name = printable(" ".join(str(name)[:10_000].split()))
     return name if len(name) <= length else name[: length - 1] + "…"

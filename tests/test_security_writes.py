@@ -1,0 +1,117 @@
+"""A full disk, and SIGKILL at a write: nothing earlier is lost, and the next start tells what is so."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hf_attn import whole_files
+from hf_attn.errors import InputError
+from hf_attn.output import check
+from hf_attn.run_files import digest, is_run, record
+
+PROGRAM = """
+import os, resource, signal, sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from accelerate import Accelerator
+from run_records import Config, made_up
+from tiny_bert import save_tiny_bert
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from hf_attn import arguments, output
+from hf_attn.run import finish
+
+folder, place, limit = Path({folder!r}), {place!r}, {limit!r}
+source = save_tiny_bert(folder.parent / "source", names=("no", "yes"))
+model, tokenizer = AutoModelForSequenceClassification.from_pretrained(source), AutoTokenizer.from_pretrained(source)
+config = Config(output_dir=str(folder), resume=folder.exists())
+config.recipe = "text_classification"
+original = os.replace
+
+def replace(one, other):
+    if place and Path(other).name == place:
+        os.kill(os.getpid(), signal.SIGKILL)
+    original(one, other)
+
+def main(argv):
+    accelerator = Accelerator(cpu=True)
+    output.claim(config)
+    os.replace = replace
+    made = made_up(folder, config=config)
+    if limit:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    finish(model, tokenizer, made, accelerator)
+
+arguments.command_line(main)
+"""
+
+
+def program(folder, place=None, limit=None):
+    code = PROGRAM.format(tests=str(Path(__file__).parent), folder=str(folder), place=place, limit=limit)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, env=environment)
+
+
+def next_start(folder):
+    from run_records import Config
+
+    config = Config(output_dir=str(folder))
+    config.recipe = "text_classification"
+    with pytest.raises(InputError) as raised:
+        check(config)
+    return str(raised.value)
+
+
+def whole(folder):
+    facts = record(folder)
+    return facts and all(digest(folder / name) == value for name, value in facts["files"].items())
+
+
+@pytest.mark.parametrize("place", ["model.safetensors", "README.md", "run.json"])
+def test_a_run_killed_at_a_write_is_known_and_completed_later(tmp_path, place):
+    folder = tmp_path / "run"
+    assert program(folder, place=place).returncode == -signal.SIGKILL
+    assert is_run(folder) and not (folder / place).exists() and not record(folder)
+    assert "holds a run that did not end" in next_start(folder)
+    done = program(folder)
+    assert done.returncode == 0, done.stderr
+    assert whole(folder) and "holds a run that ended" in next_start(folder)
+    assert not [path.name for path in folder.rglob("*") if path.name.endswith(".tmp") or path.name == whole_files.STAGE]
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "log.jsonl"}
+    program(folder, place="README.md")
+    kept = {path for path, content in before.items() if path.read_bytes() == content}
+    assert folder / "README.md" in kept and folder / "run.json" in kept and folder / "config.yaml" in kept
+
+
+@pytest.mark.parametrize("limit", [2_000, 20_000])
+def test_a_full_disk_is_one_line_and_leaves_nothing_cut_short(tmp_path, limit):
+    folder = tmp_path / "run"
+    done = program(folder, limit=limit)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert f"error: {folder} could not be completed (File too large)" in done.stderr.splitlines()[-1]
+    assert "go on with --resume" in done.stderr
+    assert not record(folder) and "did not end" in next_start(folder)
+    for path in folder.rglob("*.json"):
+        json.loads(path.read_text())
+    assert program(folder).returncode == 0 and whole(folder)
+
+
+def test_what_stood_there_stays_where_a_write_fails(tmp_path):
+    (tmp_path / "a").write_text("before")
+    with pytest.raises(OSError, match="full"), whole_files.whole(tmp_path / "a") as place:
+        place.write_text("half")
+        raise OSError("full")
+    assert (tmp_path / "a").read_text() == "before" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_link_is_replaced_and_what_it_points_to_stays(tmp_path):
+    (tmp_path / "precious").write_text("mine")
+    (tmp_path / "a").symlink_to(tmp_path / "precious")
+    whole_files.beside(tmp_path / "a").symlink_to(tmp_path / "precious")
+    whole_files.write_text(tmp_path / "a", "new")
+    assert (tmp_path / "precious").read_text() == "mine" and (tmp_path / "a").read_text() == "new"
+    assert not (tmp_path / "a").is_symlink()
