@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import InputError, nearest
+from .whole_files import whole
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ def predict_to(
 
     check_options(top_k, batch_size)
     if output is not None:
-        check_output(Path(output), overwrite)
+        check_output(Path(output), overwrite, given)
     disable_progress_bar()
     inputs: Sequence[Any]
     pairs = None
@@ -199,37 +200,45 @@ def read_lines(path: Path) -> list[str]:
     return [line for line in lines if line.strip()]
 
 
-def check_output(path: Path, overwrite: bool) -> None:
-    """Refuse an output that cannot be written, or that exists."""
+def check_output(path: Path, overwrite: bool, given: Sequence[str] = ()) -> None:
+    """Refuse an output that cannot be written, that exists, or that is what is read."""
     if path.suffix.lower() not in OUTPUTS:
         raise InputError(f"--output {path} must end in one of {', '.join(OUTPUTS)}")
     if path.exists() and not overwrite:
         raise InputError(f"--output {path} exists: give another name, or --overwrite to replace it")
+    if path.exists() and (not path.is_file() or any(_is_same(path, name) for name in given)):
+        raise InputError(f"--output {path} is {'what is read' if path.is_file() else 'no file'}: give another name")
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         raise InputError(f"--output {path}: the folder {path.parent} does not exist or is not writable")
 
 
+def _is_same(path: Path, name: str) -> bool:
+    try:
+        return os.path.samefile(path, name)
+    except (OSError, ValueError):  # a text, and no file
+        return False
+
+
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
     """Write predictions, one row a text; the file appears only when it is complete."""
-    partial = path.with_name(path.name + ".tmp")
-    if path.suffix.lower() == ".jsonl":
-        lines = (json.dumps(row, ensure_ascii=False, default=str) for row in rows)
-        partial.write_text("".join(LINE_ENDS.sub(escaped, line) + "\n" for line in lines), "utf-8")
-    else:
-        import pyarrow
-        import pyarrow.parquet
+    with whole(path) as place:
+        if path.suffix.lower() == ".jsonl":
+            lines = (json.dumps(row, ensure_ascii=False, default=str) for row in rows)
+            place.write_text("".join(LINE_ENDS.sub(escaped, line) + "\n" for line in lines), "utf-8")
+        else:
+            import pyarrow
+            import pyarrow.parquet
 
-        columns = {name: [row[name] for row in rows] for name in rows[0]}
-        arrays = {
-            name: pyarrow.array(
-                [list(value.items()) for value in values], pyarrow.map_(pyarrow.string(), pyarrow.float64())
-            )
-            if name == "probabilities"
-            else pyarrow.array(values)
-            for name, values in columns.items()
-        }
-        pyarrow.parquet.write_table(pyarrow.table(arrays), partial)
-    os.replace(partial, path)
+            columns = {name: [row[name] for row in rows] for name in rows[0]}
+            arrays = {
+                name: pyarrow.array(
+                    [list(value.items()) for value in values], pyarrow.map_(pyarrow.string(), pyarrow.float64())
+                )
+                if name == "probabilities"
+                else pyarrow.array(values)
+                for name, values in columns.items()
+            }
+            pyarrow.parquet.write_table(pyarrow.table(arrays), place)
 
 
 def escaped(found: re.Match[str]) -> str:

@@ -47,6 +47,8 @@ def read(path: Path) -> Dataset:
         ) from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    except RecursionError:
+        raise InputError(f"{path} holds lists or objects nested too deep to be read") from None
     if not table.num_rows:
         raise InputError(f"{path} has no rows: expected at least two examples")
     try:

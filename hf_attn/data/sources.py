@@ -125,7 +125,8 @@ def _folder(path: Path, image: str | None) -> dict[str, Dataset]:
             loaded = load_from_disk(str(path))
         except Exception as error:
             raise InputError(f"{path} does not load as a folder of save_to_disk: {_line(error)}") from None
-        return dict(loaded) if isinstance(loaded, dict) else {"train": loaded}
+        splits = dict(loaded) if isinstance(loaded, dict) else {"train": loaded}
+        return {name: located(undecoded(split), image, path / "images") for name, split in splits.items()}
     files = sorted(file for folder in (path, path / "data") if folder.is_dir() for file in folder.iterdir())
     found = {split: _files_of(split, files) for split in SPLITS}
     twice = [f"{split}: {', '.join(file.name for file in many)}" for split, many in found.items() if _not_shards(many)]
