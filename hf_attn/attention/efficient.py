@@ -5,7 +5,7 @@ from torch import Tensor
 
 from .normalizers import Blend
 from .registry import register_variant
-from .variant import select_rows, softmax_context
+from .variant import select_rows, softmax_context, wide_products
 
 
 @register_variant("local")
@@ -116,7 +116,9 @@ class Linear(Blend):
         """Return the weights by the quadratic definition; see :meth:`Variant.weights`."""
         scaling = self.head_dim**-0.5 if scaling is None else scaling
         chosen = select_rows(query, rows)
-        pairs = self.feature(chosen * scaling**0.5) @ self.feature(key * scaling**0.5).transpose(-1, -2)
+        with wide_products(query) as wide:
+            features = self.feature(wide(key) * scaling**0.5)
+            pairs = self.feature(wide(chosen) * scaling**0.5) @ features.transpose(-1, -2)
         pairs = pairs.to(torch.promote_types(pairs.dtype, torch.float32))
         if keep is not None:
             pairs = pairs.masked_fill(~select_rows(keep, rows), 0.0)
@@ -138,12 +140,13 @@ class Linear(Blend):
         """Sum over the keys once for all queries."""
         if dropout or (keep is not None and keep.shape[-2] > 1):
             return None
-        features = self.feature(key * scaling**0.5)
-        if keep is not None:
-            features = features * keep.transpose(-1, -2).to(features.dtype)
-        phi = self.feature(query * scaling**0.5)
-        total = (phi @ features.sum(-2).unsqueeze(-1)).clamp_min(1e-6)
-        linear = phi @ (features.transpose(-1, -2) @ value) / total
+        with wide_products(query) as wide:
+            features = self.feature(wide(key) * scaling**0.5)
+            if keep is not None:
+                features = features * keep.transpose(-1, -2).to(features.dtype)
+            phi = self.feature(wide(query) * scaling**0.5)
+            total = (phi @ features.sum(-2).unsqueeze(-1)).clamp_min(1e-6)
+            linear = phi @ (features.transpose(-1, -2) @ wide(value)) / total
         if self.beta is None:
             return linear
         return self.blended(softmax_context(query * scaling, key, value, None, keep, dropout), linear)

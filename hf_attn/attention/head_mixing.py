@@ -64,6 +64,7 @@ class Gated(Variant):
     equation = "o ← 2σ(qW+b) ⊙ o"
     source = "Qiu et al. 2025, eq. 5"
     parameters_per_layer = "h·(d²+d)"
+    cost = "O(n²d)"
     fused_path = "sdpa, then the gate"
 
     def __init__(self, num_heads: int, head_dim: int, init: str = "identity") -> None:

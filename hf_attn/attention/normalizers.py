@@ -121,6 +121,7 @@ class Sigmoid(_Normalizer):
 
     equation = "p = σ(s - log n)"
     source = "Ramapuram et al. 2024, section 3"
+    cost = "O(n²d)"
     normalized = False
 
     def other_weights(self, scores: Tensor, keep: Tensor | None) -> Tensor:

@@ -30,6 +30,8 @@ class Window(Local):
     equation = "softmax over |Δrow|, |Δcolumn| ≤ w and prefix tokens"
     source = "Beltagy et al. 2020 (Longformer), section 3.1, in two dimensions"
     parameters_per_layer = "h; 0 with init=paper"
+    cost = Local.cost
+    fused_path = Local.fused_path
     identity = True
     needs_patches = True
 
@@ -51,6 +53,8 @@ class Window(Local):
         """Return which of the pairs that may be kept are in reach, boolean (1 or batch, 1, queries, keys)."""
         near = PatchGrid(query.shape[-2], key.shape[-2], self.grid).near(self.window, query.device)[None, None]
         return near if keep is None else near & keep
+
+    fused = Local.fused
 
 
 @register_variant("focal")

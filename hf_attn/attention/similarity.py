@@ -3,7 +3,6 @@
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .registry import register_variant
@@ -20,6 +19,7 @@ class General(Variant):
     equation = "s = qᵀ(I+Δ)k/√d"
     source = "Luong et al. 2015, eq. 8 (general)"
     parameters_per_layer = "h·d²"
+    cost = "O(n²d)"
     fused_path = "sdpa on q(I+Δ)"
 
     def __init__(self, num_heads: int, head_dim: int, init: str = "identity") -> None:
@@ -52,6 +52,7 @@ class Temperature(Variant):
     equation = "s = (1+g)·q·k/√d"
     source = "learned inverse temperature per head"
     parameters_per_layer = "h"
+    cost = "O(n²d)"
     fused_path = "sdpa on (1+g)q"
 
     def __init__(self, num_heads: int, head_dim: int, init: str = "identity") -> None:
@@ -147,6 +148,7 @@ class Cosine(_Mixed):
     equation = "s = (1-a)·q·k/√d + a·τ·cos(q,k)"
     source = "Liu et al. 2022 (Swin V2), eq. 2"
     parameters_per_layer = "2h"
+    cost = "O(n²d)"
     fused_path = "sdpa on [q, q̂]·[k, k̂], head size 2d"
 
     def __init__(self, num_heads: int, head_dim: int, mix: float | None = None, init: str = "identity") -> None:
@@ -163,12 +165,25 @@ class Cosine(_Mixed):
         """τ, (heads, 1, 1)."""
         return self.log_temperature.clamp(max=math.log(100.0)).exp()
 
+    scores = _Mixed.scores
+
     def other_scores(self, query: Tensor, key: Tensor) -> Tensor:
         """Compare directions only."""
-        return self.temperature * (F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).transpose(-1, -2))
+        return self.temperature * (direction(query) @ direction(key).transpose(-1, -2))
 
     def dot_form(self, query: Tensor, key: Tensor, scaling: float) -> tuple[Tensor, Tensor]:
         """Stack the plain and the normalised vectors: one inner product of size 2d gives the mixed score."""
         plain = query * ((1 - self.alpha) * scaling).to(query.dtype)
-        direction = F.normalize(query, dim=-1) * (self.alpha * self.temperature).to(query.dtype)
-        return torch.cat([plain, direction], -1), torch.cat([key, F.normalize(key, dim=-1)], -1)
+        turned = direction(query) * (self.alpha * self.temperature).to(query.dtype)
+        return torch.cat([plain, turned], -1), torch.cat([key, direction(key)], -1)
+
+
+def direction(x: Tensor) -> Tensor:
+    """Return x / ‖x‖ along the last dimension, in at least fp32 until the end; 0, without gradient, where ‖x‖ < ε.
+
+    Such are the places of a static cache that nothing was written to. ε is 1e-6, in fp16 its smallest normal number.
+    """
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    norm = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
+    short = norm < max(1e-6, torch.finfo(x.dtype).tiny)
+    return (wide.masked_fill(short, 0.0) / norm.masked_fill(short, 1.0)).to(x.dtype)

@@ -5,6 +5,8 @@ keys)``; ``s`` are scores, ``p`` weights, ``o`` the context, ``p v``. Parameters
 softmax attention and start at zero, so that a pretrained model computes what it did before.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import torch
@@ -14,6 +16,8 @@ from torch import Tensor, nn
 from .dropout import dropout as cheap_dropout
 
 INITS = ("identity", "paper")
+AFTER_THE_WEIGHTS = {"output", "reset_parameters", "extra_repr", "__init__", "forward", "fused"}
+"""What a subclass may override and still take a fused path that a class above it defines."""
 SHORT = 256
 """Keys up to which the plain path is faster on a CPU, training in bf16."""
 
@@ -23,9 +27,10 @@ class Variant(nn.Module):
 
     ``p = softmax(q kᵀ · scaling + bias)``, ``o = p v`` (Vaswani et al. 2017, eq. 1). A subclass overrides the step in
     which it differs, in the order in which attention happens: :meth:`scores`, :meth:`normalize`, :meth:`mix`,
-    :meth:`output`. If its scores are an inner product of changed inputs it overrides :meth:`dot_form` instead, and
-    keeps the fused path. Parameters are made empty in ``__init__`` and filled in :meth:`reset_parameters`, with
-    ``nn.init`` functions only: ``from_pretrained`` builds the model without memory and calls it afterwards.
+    :meth:`output`. If its scores are an inner product of changed inputs it overrides :meth:`dot_form`, alone or beside
+    :meth:`scores`, and keeps the fused path; no class below may contradict it (:func:`has_fused_path`). Parameters are
+    made empty in ``__init__`` and filled in :meth:`reset_parameters`, with ``nn.init`` functions only:
+    ``from_pretrained`` builds the model without memory and calls it afterwards.
 
     Args:
         num_heads: h, the number of query heads of the layer.
@@ -52,6 +57,14 @@ class Variant(nn.Module):
         if init not in INITS:
             raise ValueError(f"init={init!r}: expected one of {', '.join(INITS)}")
         self.num_heads, self.head_dim, self.init = num_heads, head_dim, init
+        self.takes_fused_path = has_fused_path(type(self))
+        self.scores_by_dot_form = _defines_dot_form_alone(type(self))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; a step that is replaced on this one instance leaves it the plain path alone."""
+        super().__setattr__(name, value)
+        if callable(getattr(type(self), name, None)) and name not in AFTER_THE_WEIGHTS:
+            super().__setattr__("takes_fused_path", False)
 
     def reset_parameters(self) -> None:
         """Fill the parameters with their start values."""
@@ -107,13 +120,19 @@ class Variant(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """Return the scores with bias and mask, in at least fp32, and ``keep``, both of the asked rows alone."""
         query, bias, keep = (select_rows(x, rows) for x in (query, bias, keep))
-        scores = self.scores(query, key, self.head_dim**-0.5 if scaling is None else scaling)
+        with wide_products(query) as wide:
+            scores = self._compared(wide(query), wide(key), self.head_dim**-0.5 if scaling is None else scaling)
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
         if bias is not None:
             scores = scores + bias
         if keep is None:
             return scores, None
         return scores + mask_as_sum(keep, scores.dtype), keep
+
+    def _compared(self, query: Tensor, key: Tensor, scaling: float) -> Tensor:
+        """The scores: by :meth:`scores`, or by :meth:`dot_form` where a class overrides that one alone."""
+        form = self.dot_form(query, key, scaling) if self.scores_by_dot_form else None
+        return self.scores(query, key, scaling) if form is None else form[0] @ form[1].transpose(-1, -2)
 
     def fused(
         self,
@@ -125,7 +144,10 @@ class Variant(nn.Module):
         scaling: float,
         dropout: float,
     ) -> Tensor | None:
-        """Return the context without making the weights, or None where only the plain path is right."""
+        """Return the context without making the weights, or None where only the plain path is right.
+
+        It is asked for only where no step was overridden below the class that defines it; see :func:`has_fused_path`.
+        """
         form = self.dot_form(query, key, scaling)
         return None if form is None else softmax_context(*form, value, bias, keep, dropout)
 
@@ -165,7 +187,9 @@ class Variant(nn.Module):
                 "choose another variant or another architecture"
             )
         scaling = self.head_dim**-0.5 if scaling is None else scaling
-        context = None if need_weights else self.fused(query, key, value, bias, keep, scaling, dropout)
+        context = None
+        if self.takes_fused_path and not need_weights:
+            context = self.fused(query, key, value, bias, keep, scaling, dropout)
         if context is not None:
             return self.output(context, query).to(value.dtype), None
         weights = self.weights(query, key, bias, keep, scaling)
@@ -175,6 +199,37 @@ class Variant(nn.Module):
     def extra_repr(self) -> str:
         """Show the name and the sizes."""
         return f"{self.name}, heads={self.num_heads}, head_dim={self.head_dim}"
+
+
+def has_fused_path(cls: type[Variant]) -> bool:
+    """Whether :meth:`Variant.fused` gives what the steps of a class give.
+
+    That is promised by the class that defines ``fused``, or ``dot_form`` where ``fused`` is :class:`Variant`'s own, for
+    the steps that it inherits. Whatever is overridden below it (by a subclass or a mixin), except what comes after
+    the weights, may have changed them: such a class attends by its steps alone until it defines a path of its own.
+    """
+    order = cls.__mro__
+    promised = order.index(path_owner(cls))
+    inherited = {name for base in order[promised:] if issubclass(base, Variant) for name in vars(base)}
+    overridden = {name for base in order[:promised] for name, value in vars(base).items() if _is_code(value)}
+    return not (overridden & inherited) - AFTER_THE_WEIGHTS
+
+
+def path_owner(cls: type[Variant]) -> type:
+    """Return the class that defines the fused path of a class: its ``fused``, or ``dot_form`` for the general one."""
+    path = "fused" if cls.fused is not Variant.fused else "dot_form"
+    return next(base for base in cls.__mro__ if path in vars(base))
+
+
+def _defines_dot_form_alone(cls: type[Variant]) -> bool:
+    """Whether the nearest class that changes the comparison of query and key does so by ``dot_form`` alone."""
+    nearest = next(base for base in cls.__mro__ if {"dot_form", "scores"} & set(vars(base)))
+    return "scores" not in vars(nearest)
+
+
+def _is_code(value: object) -> bool:
+    """Whether an attribute of a class is a method or property, not plain data."""
+    return callable(value) or isinstance(value, (property, staticmethod, classmethod))
 
 
 def plain_is_faster(query: Tensor, keys: int, dropout: float) -> bool:
@@ -213,15 +268,28 @@ def softmax_context(
 def product_context(
     query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, keep: Tensor | None, dropout: float
 ) -> Tensor:
-    """:func:`softmax_context` whose scores and weights stay in the type of ``value``, which halves their memory."""
-    with torch.autocast(query.device.type, enabled=False):
-        scores = query @ key.transpose(-1, -2)
+    """:func:`softmax_context` whose scores and weights stay in bf16 where ``value`` is, which halves their memory."""
+    with torch.autocast(query.device.type, enabled=False), wide_products(query) as wide:
+        scores = wide(query) @ wide(key).transpose(-1, -2)
         if bias is not None:
             scores = scores + bias
         if keep is None:
             return cheap_dropout(scores.softmax(-1).to(value.dtype), dropout) @ value
         weights = (scores + mask_as_sum(keep, scores.dtype)).softmax(-1).to(value.dtype)
         return cheap_dropout(weights * keep.to(value.dtype), dropout) @ value
+
+
+@contextmanager
+def wide_products(query: Tensor) -> Iterator[Callable[[Tensor], Tensor]]:
+    """Give what turns fp16 tensors into fp32, and keep autocast from turning them back: their products leave its range.
+
+    Scores of fp16 inputs pass 65504 where a kernel keeps them in fp32; bf16 has the range of fp32.
+    """
+    if query.dtype != torch.float16:
+        yield lambda tensor: tensor
+        return
+    with torch.autocast(query.device.type, enabled=False):
+        yield lambda tensor: tensor.float()
 
 
 def mask_as_sum(keep: Tensor, dtype: torch.dtype) -> Tensor:
