@@ -195,7 +195,7 @@ def test_bad_indices_are_refused_in_words():
         with pytest.raises(ValueError, match=message):
             attention_map(model, inputs, **arguments)
     assert model.config._attn_implementation == "sdpa"
-    with pytest.raises(ValueError, match="Deberta.* cannot take an attention variant"):
+    with pytest.raises(ValueError, match="Deberta.* cannot be watched"):
         attention_map(tiny_models.tiny_model("deberta", tiny_models.architectures()[1]["deberta"]), inputs)
 
 

@@ -4,7 +4,6 @@ Every architecture that looks its attention up in ``AttentionInterface`` calls :
 that carries a slot, the submodule ``hf_attn``, computes its variant; the others keep sdpa.
 """
 
-import functools
 import inspect
 import re
 from typing import Any
@@ -21,8 +20,6 @@ from .variant import Variant, plain_is_faster
 IMPLEMENTATION = "hf_attn_v1"
 # Part of the state-dict keys of every saved model: never change it.
 SLOT = "hf_attn"
-# Where a layer holds a request for its weights; see maps.py.
-WATCH = "_hf_attn_watch"
 
 
 def attend(
@@ -57,32 +54,52 @@ def attend(
         ValueError: the layer uses something that no variant can honour.
     """
     slot = getattr(module, SLOT, None)
-    watch = module.__dict__.get(WATCH)
     need_weights = slot is not None and _wants_weights(kwargs)
     _check(module, slot, query, kwargs)
-    plain = plain_is_faster(query, key.shape[-2], dropout)
-    stock = None
-    if slot is None and not plain:
-        stock = functools.partial(
-            sdpa_attention_forward,
-            *(module, query, key, value, attention_mask, dropout, scaling, is_causal, position_bias),
-            **kwargs,
-        )
-        if watch is None:
-            return stock()
+    if slot is None and not plain_is_faster(query, key.shape[-2], dropout):
+        given = (module, query, key, value, attention_mask, dropout, scaling, is_causal, position_bias)
+        return sdpa_attention_forward(*given, **kwargs)
     key, value = (_ungrouped(tensor, query.shape[1]) for tensor in (key, value))
-    causal = is_causal if is_causal is not None else getattr(module, "is_causal", False)
-    keep, bias = _split_mask(attention_mask, position_bias, query, key, bool(causal))
-    if slot is None:
-        slot = Variant(query.shape[1], query.shape[-1])
-    elif bias is not None and attention_mask is not None and not slot_of(slot).accepts_bias:
-        bias = _without_padding_bias(bias, attention_mask, position_bias)
-    if watch is not None:
-        watch.take(slot_of(slot), query, key, bias, keep, scaling)
-    if stock is not None:
-        return stock()
+    keep, bias = keep_and_bias(module, query, key, attention_mask, is_causal, position_bias)
+    slot = Variant(query.shape[1], query.shape[-1]) if slot is None else slot
     context, weights = slot(query, key, value, bias, keep, scaling, dropout, need_weights)
     return context.transpose(1, 2).contiguous(), weights
+
+
+def weights_of_call(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    attention_mask: Tensor | None,
+    rows: Tensor | None,
+    scaling: float | None = None,
+    is_causal: bool | None = None,
+    position_bias: Tensor | None = None,
+    **_: Any,
+) -> Tensor:
+    """Return the weights, (batch, heads, rows, keys), of a call of any attention function; arguments as of `attend`."""
+    slot = getattr(module, SLOT, None)
+    variant = Variant(query.shape[1], query.shape[-1]) if slot is None else slot_of(slot)
+    key = _ungrouped(key, query.shape[1])
+    keep, bias = keep_and_bias(module, query, key, attention_mask, is_causal, position_bias)
+    return variant.weights(query, key, bias, keep, scaling, rows)
+
+
+def keep_and_bias(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    attention_mask: Tensor | None,
+    is_causal: bool | None,
+    position_bias: Tensor | None,
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return what may be attended to (boolean) and what is added to the scores in a call of :func:`attend`."""
+    causal = is_causal if is_causal is not None else getattr(module, "is_causal", False)
+    keep, bias = _split_mask(attention_mask, position_bias, query, key, bool(causal))
+    slot = getattr(module, SLOT, None)
+    if slot is not None and bias is not None and attention_mask is not None and not slot_of(slot).accepts_bias:
+        bias = _without_padding_bias(bias, attention_mask, position_bias)
+    return keep, bias
 
 
 def slot_of(slot: nn.Module) -> Variant:
@@ -133,6 +150,11 @@ def _split_mask(
             return None, bias
         keep = torch.ones(queries, keys, dtype=torch.bool, device=query.device).tril(keys - queries)
         return keep[None, None], bias
+    if mask.dim() == 2:  # flash attention's: which keys are no padding
+        padding = mask[:, None, None, -keys:].bool()
+        if not causal or queries == 1:
+            return padding, bias
+        return padding & torch.ones(queries, keys, dtype=torch.bool, device=query.device).tril(keys - queries), bias
     mask = mask[..., :keys]
     if mask.dtype == torch.bool:
         return mask, bias

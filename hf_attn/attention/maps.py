@@ -1,55 +1,101 @@
 """Attention weights of a model in hand, for the layers, heads and rows that are asked for."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import operator
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from .dispatch import IMPLEMENTATION, WATCH, find_layers, is_attention_layer
-from .variant import Variant
+from .dispatch import IMPLEMENTATION, find_layers, is_attention_layer, weights_of_call
+
+Indices = int | slice | Iterable[int] | Tensor
+"""Which layers, heads or rows: a number, a slice, or several numbers."""
 
 
 class Watch:
-    """A request for the weights of some attention calls of a forward pass; layers share one.
+    """A request for the weights of the attention layers of one model, and what came of it.
 
     Attributes:
-        maps: layer number to weights, (batch, heads, rows, keys), before dropout.
+        maps: layer number to its weights in the last forward pass, (batch, heads, rows, keys), before dropout.
+        steps: layer number to its weights in every forward pass, in order: of generation, one a step.
     """
 
-    def __init__(self, layers: set[int] | None, heads: Sequence[int] | None, rows: Sequence[int] | None) -> None:
-        self.layers, self.heads, self.rows = layers, heads, rows
-        self.maps: dict[int, Tensor] = {}
-        self.calls = 0
-
-    def take(
+    def __init__(
         self,
-        variant: Variant,
-        query: Tensor,
-        key: Tensor,
-        bias: Tensor | None,
-        keep: Tensor | None,
-        scaling: float | None,
+        modules: Sequence[nn.Module],
+        shared: int,
+        layers: Indices | None,
+        heads: Indices | None,
+        rows: Indices | None,
     ) -> None:
-        """Compute and keep the weights of one call; arguments as in :meth:`Variant.weights`."""
-        layer, self.calls = self.calls, self.calls + 1
-        if self.layers is not None and layer not in self.layers:
+        self.total = len(modules) * shared
+        self.layers = list(range(self.total)) if layers is None else resolve(layers, self.total, "layers")
+        self.heads, self.rows = heads, rows
+        self.maps: dict[int, Tensor] = {}
+        self.steps: dict[int, list[Tensor]] = {}
+        self._numbers = {id(module): range(i * shared, (i + 1) * shared) for i, module in enumerate(modules)}
+        self._ran: dict[int, int] = {}
+
+    def take(self, module: nn.Module, query: Tensor, key: Tensor, attention_mask: Tensor | None, **call: Any) -> None:
+        """Compute and keep the weights of one call of a layer, if they were asked for.
+
+        A layer's number is that of its module. A module that stands for several layers runs once for each, in order;
+        gradient checkpointing, which runs layers again in the backward pass, is no further run, and what the maps
+        need for their own gradient is kept apart from it.
+        """
+        numbers = self._numbers.get(id(module))
+        if numbers is None or torch._C._current_graph_task_id() != -1:
+            return
+        ran = self._ran.get(id(module), 0)
+        self._ran[id(module)] = ran + 1
+        layer = numbers[ran % len(numbers)]
+        if layer not in self.layers:
             return
         rows = None
         if self.rows is not None:
-            rows = torch.tensor(_resolve(self.rows, query.shape[-2], "rows"), device=query.device)
-        weights = variant.weights(query, key, bias, keep, scaling, rows)
+            rows = torch.tensor(resolve(self.rows, query.shape[-2], "rows"), device=query.device)
+        with torch.autograd.graph.saved_tensors_hooks(_as_it_is, _as_it_is):
+            weights = weights_of_call(module, query, key, attention_mask, rows, **call)
         if self.heads is not None:
-            weights = weights[:, _resolve(self.heads, weights.shape[1], "heads")]
+            weights = weights[:, resolve(self.heads, weights.shape[1], "heads")]
         self.maps[layer] = weights
+        self.steps.setdefault(layer, []).append(weights)
 
 
-def _resolve(chosen: Sequence[int], size: int, what: str) -> list[int]:
-    wrong = [i for i in chosen if not -size <= i < size]
+def _as_it_is(tensor: Tensor) -> Tensor:
+    return tensor
+
+
+def resolve(chosen: Indices, size: int, what: str) -> list[int]:
+    """Return indices as numbers from 0 on.
+
+    Args:
+        chosen: a number, a slice, or several numbers in a list, range, array or tensor; negative ones count from the
+            end.
+        size: how many there are.
+        what: their name, for the message.
+
+    Raises:
+        ValueError: an index that is not there, or no index at all.
+    """
+    if isinstance(chosen, slice):
+        return list(range(size))[chosen]
+    listed = chosen.tolist() if hasattr(chosen, "tolist") else chosen
+    several = list(listed) if isinstance(listed, Iterable) and not isinstance(listed, str) else [listed]
+    if any(isinstance(index, bool) or not hasattr(index, "__index__") for index in several):
+        raise ValueError(f"{what}={chosen!r}: expected a number from {-size} to {size - 1}, several, or a slice")
+    given = [operator.index(index) for index in several]
+    wrong = [i for i in given if not -size <= i < size]
     if wrong:
-        raise ValueError(f"{what}={list(chosen)}: there are {size}, so {wrong[0]} must be from {-size} to {size - 1}")
-    return [i % size for i in chosen]
+        raise ValueError(f"{what}={given}: there are {size}, so {wrong[0]} must be from {-size} to {size - 1}")
+    return [i % size for i in given]
 
 
 def attention_layers(model: nn.Module) -> dict[str, nn.Module]:
@@ -72,20 +118,66 @@ def own_implementation(model: nn.Module) -> Iterator[None]:
             config._attn_implementation = before[key]
 
 
+_watches: ContextVar[tuple[Watch, ...]] = ContextVar("hf_attn_watches", default=())
+_lock = threading.Lock()
+_watching = ExitStack()
+_count = 0
+
+
+def _get_interface(attn_implementation: str, default: Callable[..., Any]) -> Callable[..., Any]:
+    """What transformers looks an attention function up by, while a model is watched."""
+    function = type(ALL_ATTENTION_FUNCTIONS).get_interface(ALL_ATTENTION_FUNCTIONS, attn_implementation, default)
+    return partial(_seen, function) if _watches.get() else function
+
+
+def _seen(
+    function: Callable[..., Any],
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None = None,
+    **call: Any,
+) -> Any:
+    for watch in _watches.get():
+        watch.take(module, query, key, attention_mask, **call)
+    return function(module, query, key, value, attention_mask, **call)
+
+
+@contextmanager
+def _seeing() -> Iterator[None]:
+    """Put :func:`_get_interface` before transformers' own, and compiled models on their plain code, in some thread."""
+    global _count
+    with _lock:
+        if not _count:
+            ALL_ATTENTION_FUNCTIONS.get_interface = _get_interface  # type: ignore[method-assign]
+            _watching.callback(delattr, ALL_ATTENTION_FUNCTIONS, "get_interface")
+            if "torch._dynamo" in sys.modules:
+                _watching.enter_context(torch.compiler.set_stance("force_eager"))
+        _count += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _count -= 1
+            if not _count:
+                _watching.close()
+
+
 @contextmanager
 def watch_attention(
-    model: nn.Module,
-    layers: Sequence[int] | None = None,
-    heads: Sequence[int] | None = None,
-    rows: Sequence[int] | None = None,
+    model: nn.Module, layers: Indices | None = None, heads: Indices | None = None, rows: Indices | None = None
 ) -> Iterator[Watch]:
     """Collect attention weights of the forward passes inside the block; gradients flow through them.
 
-    Nothing else changes: the layers compute what they compute otherwise, on their fast path.
+    Nothing else changes: the layers compute what they compute otherwise, on their fast path. The watch is seen by this
+    thread (or task) alone, stands on no module and no configuration, and may be nested. Under reentrant gradient
+    checkpointing the maps carry no gradient; under the other kind they do.
 
     Args:
         model: any model whose attention goes through transformers' attention interface, with a variant or without.
-        layers: layer numbers, in the order in which they run; negative ones count from the end. None is all.
+        layers: layer numbers, in the order of the model's modules; negative ones count from the end. A number, several
+            or a slice; None is all.
         heads: heads, likewise.
         rows: queries, likewise; 0 is usually [CLS].
 
@@ -93,31 +185,32 @@ def watch_attention(
         ValueError: the model has no such layer, or none that goes through the interface.
     """
     model = getattr(model, "_orig_mod", getattr(model, "module", model))
-    modules = list(find_layers(model).values())
-    shared = getattr(model.config, "num_hidden_layers", 1) if len(modules) == 1 else 1
-    chosen = None if layers is None else set(_resolve(layers, len(modules) * shared, "layers"))
-    watch = Watch(chosen, heads, rows)
-    for module in modules:
-        module.__dict__[WATCH] = watch
     try:
-        with own_implementation(model):
+        modules = list(find_layers(model).values())
+    except ValueError as error:
+        raise ValueError(str(error).replace("take an attention variant", "be watched")) from None
+    shared = getattr(model.config, "num_hidden_layers", 1) if len(modules) == 1 else 1
+    watch = Watch(modules, shared, layers, heads, rows)
+    before = _watches.get()
+    with _seeing():
+        token = _watches.set((*before, watch))
+        try:
             yield watch
-    finally:
-        for module in modules:
-            del module.__dict__[WATCH]
+        finally:
+            _watches.reset(token)
 
 
 def attention_map(
     model: nn.Module,
-    inputs: Mapping[str, Any],
-    layers: Sequence[int] | None = None,
-    heads: Sequence[int] | None = None,
-    rows: Sequence[int] | None = None,
+    inputs: Mapping[str, Any] | Tensor,
+    layers: Indices | None = None,
+    heads: Indices | None = None,
+    rows: Indices | None = None,
 ) -> Tensor | list[Tensor]:
     """Return where a model attends, before dropout and in evaluation mode.
 
     Args:
-        inputs: arguments of the model, such as a tokenizer returns them.
+        inputs: arguments of the model, such as a tokenizer returns them; a tensor is its first argument.
         layers, heads, rows: which ones, as in :func:`watch_attention`; in this order in the result.
 
     Returns:
@@ -127,15 +220,18 @@ def attention_map(
     Raises:
         ValueError: no such layer, head or row.
     """
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
+    modes = [(module, module.training) for module in model.modules() if module.training]
+    for module, _ in modes:
+        module.training = False
     try:
         with torch.no_grad(), watch_attention(model, layers, heads, rows) as watch:
-            model(**inputs)
+            model(**inputs) if isinstance(inputs, Mapping) else model(inputs)
     finally:
         for module, mode in modes:  # a frozen part stays in evaluation
             module.training = mode
-    order = sorted(watch.maps) if layers is None else _resolve(layers, watch.calls, "layers")
+    order = sorted(watch.maps) if layers is None else watch.layers
+    if missing := [layer for layer in order if layer not in watch.maps] or (not order and ["any"]):
+        raise ValueError(f"{type(model).__name__} did not run attention layer {missing[0]} on these inputs")
     maps = [watch.maps[layer] for layer in order]
     return torch.stack(maps) if len({m.shape for m in maps}) == 1 else maps
 
