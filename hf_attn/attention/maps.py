@@ -87,8 +87,8 @@ def resolve(chosen: Indices, size: int, what: str) -> list[int]:
     """
     if isinstance(chosen, slice):
         return list(range(size))[chosen]
-    listed = chosen.tolist() if hasattr(chosen, "tolist") else chosen
-    several = list(listed) if isinstance(listed, Iterable) and not isinstance(listed, str) else [listed]
+    listed: Any = chosen.tolist() if hasattr(chosen, "tolist") else chosen
+    several: list[Any] = list(listed) if isinstance(listed, Iterable) and not isinstance(listed, str) else [listed]
     if any(isinstance(index, bool) or not hasattr(index, "__index__") for index in several):
         raise ValueError(f"{what}={chosen!r}: expected a number from {-size} to {size - 1}, several, or a slice")
     given = [operator.index(index) for index in several]
@@ -230,8 +230,9 @@ def attention_map(
         for module, mode in modes:  # a frozen part stays in evaluation
             module.training = mode
     order = sorted(watch.maps) if layers is None else watch.layers
-    if missing := [layer for layer in order if layer not in watch.maps] or (not order and ["any"]):
-        raise ValueError(f"{type(model).__name__} did not run attention layer {missing[0]} on these inputs")
+    missing = [layer for layer in order if layer not in watch.maps]
+    if missing or not order:
+        raise ValueError(f"{type(model).__name__} did not run attention layer {[*missing, 'any'][0]} on these inputs")
     maps = [watch.maps[layer] for layer in order]
     return torch.stack(maps) if len({m.shape for m in maps}) == 1 else maps
 

@@ -64,7 +64,7 @@ class Variant(nn.Module):
         """Set an attribute; a step that is replaced on this one instance leaves it the plain path alone."""
         super().__setattr__(name, value)
         if callable(getattr(type(self), name, None)) and name not in AFTER_THE_WEIGHTS:
-            super().__setattr__("takes_fused_path", False)
+            self.__dict__["takes_fused_path"] = False
 
     def reset_parameters(self) -> None:
         """Fill the parameters with their start values."""
