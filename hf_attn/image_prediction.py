@@ -48,7 +48,7 @@ def pixels_of(images: Sequence[Any], processing: "Processing") -> list[np.ndarra
     made, wrong = [], []
     for index, image in enumerate(images):
         try:
-            made.extend(processing.pixels([opened(image)]))
+            made.extend(processing.pixels([opened(image, processing.white)]))
         except InputError as error:
             name = "" if isinstance(image, str | Path) else f"image {index}: "
             wrong.append(f"{name}{error}")
@@ -57,8 +57,12 @@ def pixels_of(images: Sequence[Any], processing: "Processing") -> list[np.ndarra
     return made
 
 
-def opened(image: Any) -> "Image":
+def opened(image: Any, white: int | None = None) -> "Image":
     """Return an RGB image of a file, bytes, a pillow image or an array (height, width[, 3]) of bytes.
+
+    Args:
+        image: The one to open.
+        white: Of images of more than 8 bits, as :func:`data.decoding.decode` takes it.
 
     Raises:
         InputError: it is none of these, or cannot be read.
@@ -68,9 +72,9 @@ def opened(image: Any) -> "Image":
     from .data.decoding import decode, upright
 
     if isinstance(image, str | Path | bytes):
-        return decode(image)
+        return decode(image, white=white)
     if isinstance(image, Image.Image):
-        return upright(image)
+        return upright(image, white)
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
         raise InputError(f"{type(image).__name__} given, expected a file, a pillow image or an array of uint8")
     try:
@@ -91,11 +95,12 @@ def read_images(given: Sequence[str], column: str | None = None) -> tuple[list[s
     Raises:
         InputError: nothing there, or a column that holds no images.
     """
+    from .data.contents import extension
     from .data.decoding import EXTENSIONS
     from .data.files import READERS
 
     path = Path(given[0])
-    if len(given) == 1 and path.suffix.lower() in READERS:
+    if len(given) == 1 and extension(path) in READERS:
         return _from_table(path, column or "image")
     if column is not None:
         raise InputError(f"--image names a column, but there is no file ({', '.join(READERS)}) to read it from")

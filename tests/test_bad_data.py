@@ -45,7 +45,7 @@ FILES = {
     "mixed label types": (
         "d.jsonl",
         changed(3, label=1),
-        "column 'label' mixes str (row 0) and int (row 3): give each column values of one",
+        "column 'label' mixes str (line 1) and int (line 4): give each column values of one",
         {},
     ),
     "corrupt parquet": ("d.parquet", b"PAR1 this is no parquet PAR1", "is not a parquet file, or it is cut short", {}),

@@ -47,11 +47,11 @@ FOLDERS = {
     "class folder empty": (GOOD | {"bird": None}, "has class folders without images: bird; remove or fill them"),
     "class folder of text": (GOOD | {"bird/a.txt": "x"}, "has class folders without images: bird"),
     "class with one image": (GOOD | {"bird/0.png": png()}, "classes with one example, which cannot be in train and in"),
-    "class with one image is named": (GOOD | {"bird/0.png": png()}, "a split cut from it: bird;"),
-    "one class": (class_folder(24, classes=("cat",)), "one class only in train (cat): at least two are needed"),
+    "class with one image is named": (GOOD | {"bird/0.png": png()}, "a split cut from it: 'bird' (bird/0.png);"),
+    "one class": (class_folder(24, classes=("cat",)), "one class only in train ('cat'): at least two are needed"),
     "class of test that train has not": (
         split_folders(**{"test/bird/0.png": png()}),
-        "test has labels in 'label' that train has not: bird",
+        "test has labels in 'label' that train has not: 'bird' (test/bird/0.png)",
     ),
     "no train folder": (class_folder(8, "test/") | class_folder(8, "val/"), "has no train folder, only test, val"),
     "two folders of a split": (
@@ -124,7 +124,8 @@ def test_a_path_outside_the_folder_of_the_file_is_refused(tmp_path, case, kind):
     else:
         source = write_parquet(folder / "d.parquet", [{"bytes": None, "path": one} for one in paths])
     message = told(source)
-    assert f"1 paths in 'image' lie outside the folder of the file: {path} (rows 0, from 0)" in message
+    place = "line 2 of d.csv" if kind == "csv" else "row 0 of d.parquet, from 0"
+    assert f"1 paths in 'image' lie outside the folder of the file: {path} ({place})" in message
 
 
 def test_a_file_that_a_csv_names_and_is_not_there(tmp_path):
@@ -132,7 +133,11 @@ def test_a_file_that_a_csv_names_and_is_not_there(tmp_path):
     paths = ["cat/99.png", "cat", *(f"cat/{i:02}.png" for i in range(0, 24, 2)), "https://host/a.png"]
     message = told(write_csv(folder, paths))
     assert "3 of 15 images cannot be used" in message
-    for expected in ("cat/99.png (row", "): no such file", "cat (row", "): not a file", "host/a.png (row"):
+    for expected in (
+        "cat/99.png (line 2 of d.csv): no such file",
+        "cat (line 3 of d.csv): not a file",
+        "host/a.png (line 16 of d.csv): no such file (an address: ",
+    ):
         assert expected in message
 
 

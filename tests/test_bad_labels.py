@@ -40,7 +40,7 @@ COLUMNS = {
         "unknown kind 'singel' (one of single, multi, regression); did you mean 'single'?",
         {"kind": "singel"},
     ),
-    "one class only": ("d.csv", CSV.replace(",b", ",a"), "one class only in train (a)", {}),
+    "one class only": ("d.csv", CSV.replace(",b", ",a"), "one class only in train ('a')", {}),
     "one row": ("d.csv", "text,label\none,a\n", "train has 1 rows: too few to cut validation and test from", {}),
     "class with one example": ("d.csv", CSV + "three,c\n", "classes with one example", {}),
     "an id taken for the label": (
@@ -49,7 +49,7 @@ COLUMNS = {
         "has 32 different values in 32 rows, so they are no classes",
         {},
     ),
-    "null label": ("d.jsonl", changed(5, label=None), "1 rows without a label in 'label' (rows", {}),
+    "null label": ("d.jsonl", changed(5, label=None), "1 rows without a label in 'label' (line 6 of d.jsonl)", {}),
     "all labels null": ("d.jsonl", changed(label=lambda i: None), "holds nothing but nulls", {}),
     "empty label": ("d.csv", CSV + "three,\nfour,\n", "without a label in 'label'", {}),
     "NaN label": ("d.jsonl", changed(label=lambda i: float("nan") if i == 9 else float(i % 2)), "without a label", {}),
@@ -98,7 +98,7 @@ COLUMNS = {
     "infinite regression label": (
         "d.jsonl",
         changed(label=lambda i: float("inf") if i == 3 else i / 3),
-        "null, NaN or infinite (row",
+        "null, NaN or infinite (line 4 of d.jsonl)",
         {},
     ),
     "NaN regression label": (
@@ -108,9 +108,9 @@ COLUMNS = {
         {},
     ),
     "constant regression": ("d.jsonl", changed(label=lambda i: 0.5), "the same value in every row of train", {}),
-    "empty text": ("d.jsonl", changed(4, text=""), "1 empty text (rows", {}),
-    "whitespace-only text": ("d.jsonl", changed(4, text=" \t\n"), "1 empty text (rows", {}),
-    "null text": ("d.jsonl", changed(4, text=None), "1 null text (rows", {}),
+    "empty text": ("d.jsonl", changed(4, text=""), "1 empty text (line 5 of d.jsonl)", {}),
+    "whitespace-only text": ("d.jsonl", changed(4, text=" \t\n"), "1 empty text (line 5 of d.jsonl)", {}),
+    "null text": ("d.jsonl", changed(4, text=None), "1 null text (line 5 of d.jsonl)", {}),
     "text that is a number": ("d.jsonl", changed(text=lambda i: i), "is not text but int64 (such as", {}),
     "text that is a list": ("d.jsonl", changed(text=lambda i: ["a"]), "is not text but List(", {}),
     "empty text_pair": ("d.jsonl", changed(b=lambda i: "" if i < 20 else "b"), "'b' of train has", {"text_pair": "b"}),
@@ -142,7 +142,7 @@ SPLITS = {
     ),
     "listed labels that train has not": (
         {"train.jsonl": changed(label=lambda i: ["a", "b"][: i % 3]), "test.jsonl": changed(label=lambda i: ["c"])},
-        "test has labels in 'label' that train has not: c",
+        "test has labels in 'label' that train has not: 'c'",
         {},
     ),
     "indicators of another width": (
@@ -152,7 +152,7 @@ SPLITS = {
     ),
     "numbers in train, names in test": (
         {"train.csv": CSV.replace(",a", ",0").replace(",b", ",1"), "test.csv": CSV},
-        "int in train, int in validation, str in test: write them alike",
+        "test has labels in 'label' that train has not: 'a', 'b' (lines 2, 3, 4, 5, 6, … (40 in all) of test.csv)",
         {},
     ),
 }
@@ -188,7 +188,9 @@ def test_all_mistakes_of_the_labels_are_told_at_once(tmp_path):
     put(tmp_path, "train.csv", CSV.replace(",b", ",a"))
     put(tmp_path, "test.csv", CSV.replace(",b", ",c"))
     message = told(tmp_path)
-    assert "one class only in train (a)" in message and "test has labels in 'label' that train has not: c" in message
+    assert (
+        "one class only in train ('a')" in message and "test has labels in 'label' that train has not: 'c'" in message
+    )
 
 
 def test_all_mistakes_of_the_texts_are_told_at_once(tmp_path):

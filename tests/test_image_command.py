@@ -26,7 +26,13 @@ from hf_attn.recipes import image_classification
 
 ROOT = Path(__file__).parents[1]
 GOOD = class_folder(12)
-EARLIER = {"config.yaml": "model: x\n", "model.safetensors": b"weights", "figures/curves.png": b"a picture"}
+ARGUMENTS = "model: x\noutput_dir: run\noverwrite: false\nrecipe: image_classification\nresume: null\nseed: 0\n"
+EARLIER = {
+    "config.yaml": ARGUMENTS,
+    "log.jsonl": "",
+    "model.safetensors": b"weights",
+    "figures/curves.png": b"a picture",
+}
 
 
 @pytest.fixture(scope="module")

@@ -114,7 +114,7 @@ def test_a_column_named_labels_is_replaced():
 def test_a_class_that_test_lacks_is_told_and_kept(caplog):
     _, labels, _ = encoded(splits(["a", "b", "c"], None, ["a", "b"]))
     assert labels.names == ("a", "b", "c")
-    assert "test has no row of 1 of train's classes: c" in caplog.text
+    assert "test has no row of 1 of train's classes: 'c'" in caplog.text
 
 
 @pytest.mark.parametrize("kind", ["single", "multi", "regression"])

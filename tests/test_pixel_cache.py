@@ -236,7 +236,7 @@ def test_an_image_that_changes_while_it_is_read_is_told(tmp_path, monkeypatch):
     split = Dataset.from_dict(rows).cast_column("image", ImageFeature(decode=False))
     original = pixel_loading.decode_frame
 
-    def changing(source):
+    def changing(source, *white):
         Image.new("RGB", (12, 12), (4, 5, 6)).save(tmp_path / "a.bmp")
         return original(source)
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from .columns import listing, refuse, without_nan
+from .columns import listing, quoted, refuse, without_nan
+from .lists_as_text import BRACKETS, lists_as_text
+from .near_names import alike, like_missing, nearest_name
+from .origin import where
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -16,51 +20,102 @@ log = logging.getLogger(__name__)
 
 
 def encode(
-    splits: DatasetDict, column: str, label_names: str | None = None
+    splits: DatasetDict, column: str, label_names: str | None = None, *, literal: bool = False
 ) -> tuple[dict[str, list[int]], tuple[str, ...], tuple[int, ...]]:
     """Number the classes of ``column``: the numbers by split, the names, and train's rows of each class.
 
-    A class of train that a later split lacks is logged; a class that train lacks is an error.
+    A class of train that a later split lacks is logged, and so are names that are nearly alike; a class that train
+    lacks is an error. With ``literal`` ``a|b`` is a name, though ``a`` is one too.
     """
-    found = {name: _values(split, column) for name, split in splits.items()}
-    refuse(_unusable(found, column))
-    found = {name: [_whole(value) for value in values] for name, values in found.items()}
+    stated = (getattr(split.features[column], "names", None) for split in splits.values())
+    known = next(filter(None, stated), None)
+    found = {name: class_names(split, column, known) for name, split in splits.items()}
+    refuse(_unusable(splits, found, column, literal))
     trained = Counter(found["train"])
-    refuse(_not_classes(trained, found, column))
-    order = list(getattr(splits["train"].features[column], "names", None) or sorted(trained))
+    refuse(_not_classes(splits, trained, found, column))
+    order = list(getattr(splits["train"].features[column], "names", None) or known or sorted(trained))
     for name, values in found.items():
         if absent := sorted(trained.keys() - set(values)):
-            log.warning("%s has no row of %d of train's classes: %s", name, len(absent), listing(absent))
+            log.warning("%s has no row of %d of train's classes: %s", name, len(absent), quoted(absent))
+    _tell(trained, column)
     ids = {value: index for index, value in enumerate(order)}
     encoded = {name: [ids[value] for value in values] for name, values in found.items()}
     names = _names(splits, encoded, label_names or f"{column}_name", order, required=label_names is not None)
     return encoded, names, tuple(trained[value] for value in order)
 
 
-def _values(split: Dataset, column: str) -> list[Any]:
-    """Class names of a ``ClassLabel``, else the values; None where there is no label."""
+def class_names(split: Dataset, column: str, known: Sequence[str] | None = None) -> list[Any]:
+    """The class of each row: a name without blanks around it, or a whole number; None where there is no label.
+
+    Args:
+        split: rows.
+        column: of a ``ClassLabel``, texts or numbers.
+        known: names of the classes, where another split's ``ClassLabel`` gives them to numbers.
+    """
     names = getattr(split.features[column], "names", None)
     values = without_nan(split[column])
-    return [None if v is None or v < 0 else names[v] for v in values] if names else values
+    if names is None and known and _number(known, values):
+        names = known
+    if names:
+        return [None if value is None or value < 0 else names[int(value)] for value in values]
+    return [_class(value) for value in values]
 
 
-def _whole(value: Any) -> Any:
+def _number(known: Sequence[str], values: list[Any]) -> bool:
+    """Whether the values are numbers of these names."""
+    return all(v is None or (isinstance(v, int) and not isinstance(v, bool) and -1 <= v < len(known)) for v in values)
+
+
+def _class(value: Any) -> Any:
     """1.0 and True are the classes that 1 and "True" name."""
-    return str(value) if isinstance(value, bool) else int(value) if isinstance(value, float) else value
+    if isinstance(value, str):
+        return value.strip() or None
+    return str(value) if isinstance(value, bool) else int(value) if _is_whole(value) else value
 
 
-def _unusable(found: dict[str, list[Any]], column: str) -> list[str]:
+def _tell(trained: Counter[Any], column: str) -> None:
+    if groups := alike(trained):
+        log.warning(
+            "'%s' has names that are nearly alike, and classes of their own: %s; write them alike if that is meant",
+            column,
+            listing(groups),
+        )
+    if missing := like_missing(trained):
+        log.warning(
+            "'%s' has the class %s: it is taken for a name; leave the field empty where there is no label",
+            column,
+            listing([f"{name!r} ({count} rows)" for name, count in missing.items()]),
+        )
+    if -1 in trained and min(trained) == -1 and 0 in trained:
+        log.warning(
+            "'%s' is -1 in %d rows of train: it is taken for a class like the others; if it means no label, remove "
+            "these rows",
+            column,
+            trained[-1],
+        )
+
+
+def _unusable(splits: DatasetDict, found: dict[str, list[Any]], column: str, literal: bool) -> list[str]:
     mistakes = []
+    if (how := lists_as_text(found)) and not (literal and how != "brackets"):
+        texts = (value for values in found.values() for value in values if isinstance(value, str))
+        such = next(value for value in texts if how == "brackets" and BRACKETS.fullmatch(value) or how in value)
+        single = "" if how == "brackets" else f"; if {how!r} is part of a name, --problem single"
+        return [f"'{column}' holds lists written as text, such as {such!r:.100}: --problem multi reads them{single}"]
     for name, values in found.items():
-        if rows := [row for row, value in enumerate(values) if value is None or value == ""]:
-            mistakes.append(f"{name} has {len(rows)} rows without a label in '{column}' (rows {listing(rows)}, from 0)")
-        odd = [value for value in values if not isinstance(value, str | int | type(None)) and not _is_whole(value)]
+        if rows := [row for row, value in enumerate(values) if value is None]:
+            mistakes.append(
+                f"{name} has {len(rows)} rows without a label in '{column}' ({where(splits[name], rows)}): give them "
+                "one, or --skip_bad_rows"
+            )
+        odd = [row for row, value in enumerate(values) if not isinstance(value, str | int | type(None))]
         if odd:
             mistakes.append(
-                f"{name} has labels in '{column}' that are neither names nor whole numbers: {listing(odd)}; "
-                "numbers to predict are a regression (--problem regression)"
+                f"{name} has labels in '{column}' that are neither names nor whole numbers: "
+                f"{listing([values[row] for row in odd])} ({where(splits[name], odd)}); numbers to predict are a "
+                "regression (--problem regression)"
             )
-    kinds = {name: {type(_whole(v)).__name__ for v in values if v is not None} for name, values in found.items()}
+    kinds = {name: {type(v).__name__ for v in values if v is not None} for name, values in found.items()}
     if not mistakes and any(kinds[name] != kinds["train"] for name in kinds):
         said = ", ".join(f"{' and '.join(sorted(kind))} in {name}" for name, kind in kinds.items())
         mistakes.append(f"labels in '{column}' are {said}: write them alike")
@@ -71,15 +126,21 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, float) and value.is_integer()
 
 
-def _not_classes(trained: Counter[Any], found: dict[str, list[Any]], column: str) -> list[str]:
+def _not_classes(splits: DatasetDict, trained: Counter[Any], found: dict[str, list[Any]], column: str) -> list[str]:
     mistakes = too_many(column, len(trained), trained.total())
     if mistakes:
         return mistakes
     if len(trained) < 2:
-        mistakes.append(f"'{column}' has one class only in train ({listing(list(trained))}): at least two are needed")
+        mistakes.append(f"'{column}' has one class only in train ({quoted(trained)}): at least two are needed")
     for name, values in found.items():
         if unknown := sorted(set(values) - trained.keys()):
-            mistakes.append(f"{name} has labels in '{column}' that train has not: {listing(unknown)}")
+            rows = [row for row, value in enumerate(values) if value not in trained]
+            near = [(one, other) for one in unknown if (other := nearest_name(one, trained)) is not None]
+            hint = f"; write {near[0][0]!r} as {near[0][1]!r} if they mean the same" if near else ""
+            mistakes.append(
+                f"{name} has labels in '{column}' that train has not: {quoted(unknown)} "
+                f"({where(splits[name], rows)}){hint}"
+            )
     return mistakes
 
 

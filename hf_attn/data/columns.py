@@ -8,12 +8,24 @@ from typing import Any
 from ..errors import InputError, nearest
 
 SHOWN = 5
+UNLABELLED = "unlabelled"
+"""Name of a test split without labels, which is predicted and not scored."""
 
 
 def listing(items: Sequence[Any], shown: int = SHOWN) -> str:
     """The first few items: ``1, 2, 3, … (12 in all)``."""
     text = ", ".join(str(item) for item in items[:shown])
     return text if len(items) <= shown else f"{text}, … ({len(items)} in all)"
+
+
+def quoted(items: Iterable[Any]) -> str:
+    """The first few names, as Python writes them: a blank at the end is seen."""
+    return listing([repr(item) for item in items])
+
+
+def labelled(splits: Any) -> Any:
+    """The splits that have labels."""
+    return type(splits)({name: split for name, split in splits.items() if name != UNLABELLED})
 
 
 def without_nan(values: Iterable[Any]) -> list[Any]:
@@ -27,11 +39,28 @@ def missing(splits: Any, columns: Sequence[str | None]) -> list[str]:
     for column in filter(None, columns):
         lacking = [name for name, split in splits.items() if column not in split.column_names]
         if lacking:
-            known = splits[lacking[0]].column_names
-            complaints.append(
-                f"no column '{column}' in {', '.join(lacking)} (columns: {', '.join(known)}){nearest(column, known)}"
-            )
+            split = splits[lacking[0]]
+            known = split.column_names
+            hint = nearest(column, known) or _within(split, column) or _no_header(split)
+            complaints.append(f"no column '{column}' in {', '.join(lacking)} (columns: {', '.join(known)}){hint}")
     return complaints
+
+
+def _within(split: Any, column: str) -> str:
+    """Where a column of objects has a field of that name."""
+    fields = {name: kind for name, kind in split.features.items() if isinstance(kind, dict) and column in kind}
+    if fields:
+        return f"; '{column}' is inside the objects of '{next(iter(fields))}': make it a column"
+    nested = all(not hasattr(kind, "dtype") for kind in split.features.values())
+    return "; they hold objects and lists: make a column for the text and one for the label of them" if nested else ""
+
+
+def _no_header(split: Any) -> str:
+    """Whether the names of columns are values: the first line of a file without a header."""
+    for name in split.column_names:
+        if getattr(split.features[name], "dtype", "") == "string" and name in split[name][:]:
+            return f"; {name!r} is a value of its own column: the file has no header, so add a first line with names"
+    return ""
 
 
 def refuse(mistakes: Iterable[str]) -> None:

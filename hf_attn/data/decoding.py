@@ -6,12 +6,14 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import InputError
+from .paths import no_path
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -25,18 +27,32 @@ EXTENSIONS = frozenset(
 """Of the files of an image folder that are taken for images."""
 
 ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
+PAGED = ("TIFF", "MPO")
+DEPTHS = (255, 1023, 4095, 16383, 65535)
+"""White of 8, 10, 12, 14 and 16 bits."""
 
 
-def decode(source: bytes | str | Path, name: str | None = None) -> Image:
+@dataclass(frozen=True)
+class Seen:
+    """What is to be told of an image: of several frames or pages, or the white of its more than 8 bits."""
+
+    animated: bool = False
+    paged: bool = False
+    white: int | None = None
+
+
+def decode(source: bytes | str | Path, name: str | None = None, white: int | None = None) -> Image:
     """The image as RGB.
 
     Grey and palette images become RGB, transparency is dropped (what lies under it shows), CMYK is converted, all as
-    ``PIL.Image.convert("RGB")`` and so transformers' pipelines do; 16 bits are scaled to 8, not clipped; the
-    orientation of EXIF is honoured; of several frames the first is taken.
+    ``PIL.Image.convert("RGB")`` and so transformers' pipelines do; more than 8 bits are scaled to 8, not clipped; the
+    orientation of EXIF is honoured; of several frames or pages the first is taken.
 
     Args:
         source: the bytes of a file, or its path.
         name: for the message; the path, if there is one.
+        white: value of white in an image of 16 or 32 bits; by default the least of 8, 10, 12, 14 and 16 bits that holds
+            all its values.
 
     Raises:
         InputError: no such file, no image, cut short, or more pixels than pillow's ``MAX_IMAGE_PIXELS``.
@@ -44,24 +60,36 @@ def decode(source: bytes | str | Path, name: str | None = None) -> Image:
     name = name or (f"image of {len(source)} bytes" if isinstance(source, bytes) else str(source))
     try:
         with quiet():
-            return decode_frame(source)[0]
+            return decode_frame(source, white)[0]
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
 
 
-def decode_frame(source: bytes | str | Path) -> tuple[Image, bool]:
-    """The image as :func:`decode` gives it, and whether it is the first of several frames.
+def decode_frame(source: bytes | str | Path, white: int | None = None) -> tuple[Image, Seen]:
+    """The image as :func:`decode` gives it, and what is to be told of it.
 
     For many images in several threads, within one :func:`quiet`; the message does not name the image.
     """
     try:
         with _opened(source) as image:
-            animated = image.format in ANIMATED and bool(getattr(image, "is_animated", False))
-            return upright(image), animated
+            several = bool(getattr(image, "is_animated", False)) or getattr(image, "n_frames", 1) > 1
+            animated, paged = several and image.format in ANIMATED, several and image.format in PAGED
+            image.load()
+            own = own_white(image) if is_deep(image) else None
+            return upright(image, white), Seen(animated, paged, own)
     except InputError:
         raise
     except Exception as error:  # a decoder raises what it likes: OSError, SyntaxError, struct.error, EOFError, …
         raise InputError(_reason(error)) from None
+
+
+def is_image(source: Path) -> bool:
+    """Whether a file is an image by its first bytes."""
+    try:
+        with quiet(), _opened(source):
+            return True
+    except Exception:
+        return False
 
 
 @contextmanager
@@ -77,8 +105,10 @@ def _opened(source: bytes | str | Path) -> Image:
     from PIL import Image, UnidentifiedImageError
 
     if not isinstance(source, bytes):
-        if not Path(source).exists():
-            raise InputError("no such file")
+        why = no_path(str(source))
+        if why or not Path(source).exists():
+            told = "a link that leads to no file" if not why and Path(source).is_symlink() else "no such file"
+            raise InputError(f"{told} ({why})" if why else told)
         if not Path(source).is_file():
             raise InputError("not a file")
     if not (len(source) if isinstance(source, bytes) else Path(source).stat().st_size):
@@ -101,27 +131,44 @@ def _opened(source: bytes | str | Path) -> Image:
     return image
 
 
-def upright(image: Image) -> Image:
+def upright(image: Image, white: int | None = None) -> Image:
     """An opened image as :func:`decode` gives it: upright, RGB, 8 bit."""
     from PIL import ImageOps
 
     image.load()
     upright = ImageOps.exif_transpose(image)
-    if upright.mode in ("F", "I") or upright.mode.startswith("I;"):
-        return _eight_bits(upright)
+    if is_deep(upright):
+        return _eight_bits(upright, white)
     if upright.mode == "P":
         upright = upright.convert("RGBA")
     return upright.convert("RGB")
 
 
-def _eight_bits(image: Image) -> Image:
-    """Grey of 16 bits as 8 bits, 65535 becoming 255."""
+def is_deep(image: Image) -> bool:
+    """Whether an image has more than 8 bits a value."""
+    return image.mode in ("F", "I") or image.mode.startswith("I;")
+
+
+def own_white(image: Image) -> int:
+    """The white of the least depth that holds all values of an image of more than 8 bits.
+
+    Raises:
+        InputError: values that are no whole numbers of up to 16 bits.
+    """
+    values = np.asarray(image)
+    least, most = values.min(), values.max()
+    whole = values.dtype.kind != "f" or (np.isfinite(values).all() and (values == np.floor(values)).all())
+    if not whole or least < 0 or most > DEPTHS[-1]:
+        raise InputError(f"pixels from {least} to {most}: expected whole numbers of 8 or 16 bits")
+    return next(white for white in DEPTHS if most <= white)
+
+
+def _eight_bits(image: Image, white: int | None) -> Image:
+    """Grey of more than 8 bits as 8 bits, white becoming 255."""
     from PIL import Image
 
-    values = np.asarray(image)
-    if values.dtype.kind == "f" or values.min() < 0 or values.max() > 65535:
-        raise InputError(f"pixels from {values.min()} to {values.max()}: expected whole numbers of 8 or 16 bits")
-    grey = (values.astype(np.uint32) + 128) // 257
+    white = max(white or 0, own_white(image))
+    grey = (np.asarray(image).astype(np.uint64) * 255 + white // 2) // white
     return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
 
 

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
-import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from .columns import listing, refuse
+from .class_folders import Kind, class_folders
+from .columns import listing
 from .decoding import EXTENSIONS
+from .origin import carry, mark_files, where
+from .paths import no_path
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-log = logging.getLogger(__name__)
-
-CLUTTER = ("thumbs.db", "desktop.ini")
+IMAGES = Kind("an image", "images", EXTENSIONS)
 
 
 def undecoded(split: Dataset) -> Dataset:
@@ -27,13 +25,28 @@ def undecoded(split: Dataset) -> Dataset:
     from datasets import Image
 
     for name, feature in split.features.items():
-        if isinstance(feature, Image) and feature.decode:
-            split = split.cast_column(name, Image(decode=False))
+        if (isinstance(feature, Image) and feature.decode) or _lacks_field(split, name):
+            whole = split.cast_column(name, Image(decode=False))
+            split = carry(whole, split)
     return split
+
+
+def _lacks_field(split: Dataset, name: str) -> bool:
+    """Whether a column has the bytes of images alone, or their paths alone."""
+    import pyarrow.types as types
+
+    kind = split.features.arrow_schema.field(name).type
+    if not types.is_struct(kind) or {field.name for field in kind} not in ({"bytes"}, {"path"}):
+        return False
+    inner = kind[0].type
+    of_bytes = types.is_binary(inner) or types.is_large_binary(inner)
+    return of_bytes if kind[0].name == "bytes" else types.is_string(inner) or types.is_large_string(inner)
 
 
 def located(split: Dataset, column: str | None, file: Path) -> Dataset:
     """Rows of ``file`` whose column of paths, if it has one, is a column of images that knows where they lie.
+
+    A backslash separates folders as ``/`` does, and a path without extension is that of the one image of its name.
 
     Args:
         split: rows.
@@ -56,15 +69,18 @@ def located(split: Dataset, column: str | None, file: Path) -> Dataset:
     else:
         return split
     root = os.path.realpath(file.parent)
-    found = [{**value, "path": _beneath(root, value["path"])} if _is_path(value) else value for value in given]
+    stems: dict[str, dict[str, list[str]]] = {}
+    found = [
+        {**value, "path": _placed(root, str(value["path"]), stems)} if _is_path(value) else value for value in given
+    ]
     if outside := [row for row, value in enumerate(found) if _is_path(given[row]) and not value["path"]]:
         paths = [given[row]["path"] for row in outside]
         raise InputError(
             f"{file}: {len(outside)} paths in '{column}' lie outside the folder of the file: {listing(paths)} "
-            f"(rows {listing(outside)}, from 0); write them as seen from that folder, with the images beneath it"
+            f"({where(split, outside)}); write them as seen from that folder, with the images beneath it"
         )
     added = split.add_column("__image__", found, feature=Image(decode=False))
-    return added.remove_columns(column).rename_column("__image__", column)
+    return carry(added.remove_columns(column).rename_column("__image__", column), split)
 
 
 def digest(image: dict[str, Any] | bytes | None) -> bytes:
@@ -109,6 +125,34 @@ def _is_path(value: Any) -> bool:
     return bool(value) and not value["bytes"] and bool(value["path"])
 
 
+def _placed(root: str, path: str, stems: dict[str, dict[str, list[str]]]) -> str:
+    """The absolute path of what a path means; an address or base64 as it is, "" for one that leaves ``root``."""
+    whole = _beneath(root, path)
+    if whole and os.path.lexists(whole):
+        return whole
+    if no_path(path):
+        return path
+    if "\\" in path and os.sep == "/" and (other := _beneath(root, path.replace("\\", "/"))):
+        path, whole = path.replace("\\", "/"), other
+    folder, name = os.path.split(whole)
+    if whole and not os.path.lexists(whole) and os.path.splitext(name)[1].lower() not in EXTENSIONS:
+        if folder not in stems:
+            stems[folder] = _stems(folder)
+        same = stems[folder].get(name, [])
+        return os.path.join(folder, same[0]) if len(same) == 1 else whole
+    return whole
+
+
+def _stems(folder: str) -> dict[str, list[str]]:
+    """The images of a folder by their names without extension."""
+    found: dict[str, list[str]] = {}
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        stem, extension = os.path.splitext(name)
+        if extension.lower() in EXTENSIONS:
+            found.setdefault(stem, []).append(name)
+    return found
+
+
 def _beneath(root: str, path: Any) -> str:
     """The absolute path, or "" if it leaves ``root``."""
     if "\0" in path:
@@ -120,8 +164,7 @@ def _beneath(root: str, path: Any) -> str:
 def folder_splits(path: Path, splits: dict[str, tuple[str, ...]]) -> dict[str, Dataset] | None:
     """The rows of an image folder: ``path/train/CLASS/*.png`` and so on, or ``path/CLASS/*.png``.
 
-    Classes are named after their folders and sorted; rows are sorted by class and name. Hidden files and folders in
-    a class folder are left out, and so are, with a warning, files that are no images by their extension.
+    Classes are named after their folders and sorted; rows are sorted by class and name.
 
     Args:
         path: folder.
@@ -132,95 +175,19 @@ def folder_splits(path: Path, splits: dict[str, tuple[str, ...]]) -> dict[str, D
         beneath holds images.
 
     Raises:
-        InputError: images outside of class folders, class folders without images, two folders for one split.
+        InputError: as :func:`class_folders.class_folders`.
     """
-    folders = [child for child in _visible(path) if child.is_dir()]
-    by_split = {
-        split: [folder for folder in folders if folder.name.lower() in names] for split, names in splits.items()
-    }
-    named = [folder for many in by_split.values() for folder in many]
-    in_splits = bool(named) and (len(named) == len(folders) or any(_has_folders(folder) for folder in named))
-    if not _holds_images(folders, deep=in_splits) and not _images(_visible(path)):
-        return None
-    if not in_splits:
-        return _datasets({"train": path})
-    twice = [", ".join(folder.name for folder in many) for many in by_split.values() if len(many) > 1]
-    refuse(f"{path} has more than one folder for a split ({told}): keep one" for told in twice)
-    if not by_split["train"]:
-        raise InputError(f"{path} has no train folder, only {listing([folder.name for folder in folders])}")
-    if others := [folder.name for folder in folders if folder not in named]:
-        log.warning("%s: %s left out, which are no splits", path, listing(others))
-    return _datasets({split: many[0] for split, many in by_split.items() if many})
-
-
-def _datasets(roots: dict[str, Path]) -> dict[str, Dataset]:
     from datasets import ClassLabel, Dataset, Features, Image
 
-    found = {split: _classes(root) for split, root in roots.items()}
-    refuse(mistake for split, root in roots.items() for mistake in _unusable(root, found[split]))
-    files = [file for classes in found.values() for many in classes.values() for file in many]
-    if ignored := sorted(set(files) - set(_images(files))):
-        log.warning("%d files left out, which have no extension of an image: %s", len(ignored), _names(ignored))
+    found = class_folders(path, splits, IMAGES)
+    if found is None:
+        return None
     names = sorted({name for classes in found.values() for name in classes})
     features = Features({"image": Image(decode=False), "label": ClassLabel(names=names)})
-    rows = {
-        split: [
-            {"image": {"bytes": None, "path": str(file)}, "label": names.index(name)}
-            for name, files in sorted(classes.items())
-            for file in _images(files)
-        ]
-        for split, classes in found.items()
-    }
-    return {split: Dataset.from_list(many, features=features) for split, many in rows.items()}
-
-
-def _unusable(root: Path, classes: dict[str, list[Path]]) -> list[str]:
-    mistakes = []
-    if loose := _images(_visible(root)):
-        mistakes.append(
-            f"{root} holds {len(loose)} images outside of class folders ({_names(loose)}): put each into a folder "
-            "named after its class"
-        )
-    if empty := [name for name, files in classes.items() if not _images(files)]:
-        mistakes.append(f"{root} has class folders without images: {listing(empty)}; remove or fill them")
-    if odd := [file for files in classes.values() for file in files if re.search("[\ud800-\udfff]", str(file))]:
-        mistakes.append(f"{root} has {len(odd)} files whose names are not UTF-8: {_names(odd)!a}; rename them")
-    return mistakes
-
-
-def _classes(root: Path) -> dict[str, list[Path]]:
-    """The files of each class folder."""
-    classes = {child.name: _visible(child) for child in _visible(root) if child.is_dir()}
-    for name, files in classes.items():
-        if nested := [child for child in files if child.is_dir()]:
-            log.warning("%s: folders in the class folder %s left out: %s", root, name, _names(nested))
-    return {name: [file for file in files if file.is_file()] for name, files in classes.items()}
-
-
-def _visible(folder: Path) -> list[Path]:
-    try:
-        shown = [child for child in folder.iterdir() if not child.name.startswith((".", "__MACOSX"))]
-    except OSError as error:
-        raise InputError(f"{folder} cannot be read: {error.strerror or error}") from None
-    return sorted(child for child in shown if child.name.lower() not in CLUTTER)
-
-
-def _images(files: Iterable[Path]) -> list[Path]:
-    return [file for file in files if file.suffix.lower() in EXTENSIONS]
-
-
-def _has_folders(folder: Path) -> bool:
-    return any(child.is_dir() for child in _visible(folder))
-
-
-def _holds_images(folders: list[Path], deep: bool) -> bool:
-    """Whether there are images in a folder, or, where it is a split, in a folder of it."""
-    for folder in folders:
-        children = _visible(folder)
-        if _images(children) or (deep and any(_images(_visible(child)) for child in children if child.is_dir())):
-            return True
-    return False
-
-
-def _names(files: list[Path]) -> str:
-    return listing([f"{file.parent.name}/{file.name}" for file in files])
+    made = {}
+    for split, classes in found.items():
+        files = [(file, names.index(name)) for name, many in classes.items() for file in many]
+        rows = [{"image": {"bytes": None, "path": str(file)}, "label": label} for file, label in files]
+        shown = [str(file.relative_to(path)) for file, _ in files]
+        made[split] = mark_files(Dataset.from_list(rows, features=features), shown)
+    return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,10 +11,13 @@ import numpy as np
 
 from ..errors import InputError, nearest
 from . import classes, multilabel, regression
-from .columns import missing, refuse, without_nan
+from .columns import labelled, missing, refuse, without_nan
+from .origin import carry, unusable
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
+
+log = logging.getLogger(__name__)
 
 PROBLEM_TYPES = {
     "single": "single_label_classification",
@@ -64,16 +68,17 @@ def encode_labels(
     """Add the column ``labels`` that a model learns from: int64, a list of float32 (0 or 1), or float32.
 
     Text, whole numbers and ``ClassLabel`` are classes; other floats are a regression; a list column or several
-    columns of 0 and 1 are multi-label. Classes are numbered in the order of their values in train.
+    columns of 0 and 1 are multi-label, and with ``kind="multi"`` so are lists written as text. Classes are numbered in
+    the order of their values in train; blanks around a name are none of it, and names that are nearly alike are told.
 
     Args:
-        splits: train, validation and test.
+        splits: train, validation and test, and ``unlabelled``, which gets none.
         column: of the label, or the 0/1 columns of a multi-label task.
         kind: ``single``, ``multi`` or ``regression`` where the column's type says something else.
         label_names: column with the names of numbered classes; ``<column>_name`` is taken by itself if it fits.
 
     Raises:
-        InputError: all that is wrong with the labels of all splits, with the first rows (counted from 0).
+        InputError: all that is wrong with the labels of all splits, with the first rows as they are in the file.
     """
     columns = [column] if isinstance(column, str) else list(column)
     if not columns:
@@ -82,21 +87,41 @@ def encode_labels(
         raise InputError(
             f"unknown kind '{kind}' (one of {', '.join(PROBLEM_TYPES)}){nearest(str(kind), PROBLEM_TYPES)}"
         )
+    every, splits = splits, labelled(splits)
     refuse(missing(splits, [*columns, label_names]))
     if len(columns) > 1:
         if kind not in (None, "multi"):
             raise InputError(f"kind '{kind}' takes one label column, {len(columns)} were given: {', '.join(columns)}")
         values, names, counts = multilabel.encode_columns(splits, columns)
-        return _add(splits, "multi", values), Labels("multi", names, tuple(columns), counts)
+        return _add(every, "multi", values), Labels("multi", names, tuple(columns), counts)
     name = columns[0]
-    kind = kind or kind_of(splits["train"], name)
+    refuse(why for split in splits.values() if (why := unusable(split, name)))
+    given, kind = kind, kind or _kind(splits, name)
     if kind == "regression":
-        return _add(splits, kind, regression.encode(splits, name)), Labels(kind, (), name)
+        return _add(every, kind, regression.encode(splits, name)), Labels(kind, (), name)
     if kind == "multi":
         values, names, counts = multilabel.encode_lists(splits, name)
-        return _add(splits, kind, values), Labels(kind, names, name, counts)
-    numbers, names, counts = classes.encode(splits, name, label_names)
-    return _add(splits, kind, numbers), Labels(kind, names, name, counts)
+        return _add(every, kind, values), Labels(kind, names, name, counts)
+    numbers, names, counts = classes.encode(splits, name, label_names, literal=given == "single")
+    return _add(every, kind, numbers), Labels(kind, names, name, counts)
+
+
+def _kind(splits: DatasetDict, column: str) -> str:
+    """What the column is in train; numbers that are whole there and not in another split are numbers."""
+    kinds = [kind_of(split, column) for split in splits.values()]
+    if kinds[0] == "single" and "regression" in kinds and _is_numeric(splits["train"], column):
+        return "regression"
+    floats = [name for name, split in splits.items() if "float" in str(getattr(split.features[column], "dtype", ""))]
+    if kinds[0] == "single" and floats:
+        log.warning(
+            "'%s' holds whole numbers written as floats, taken for classes: --problem regression predicts numbers",
+            column,
+        )
+    return kinds[0]
+
+
+def _is_numeric(split: Dataset, column: str) -> bool:
+    return any(kind in str(getattr(split.features[column], "dtype", "")) for kind in ("int", "float"))
 
 
 def kind_of(dataset: Dataset, column: str) -> str:
@@ -128,7 +153,7 @@ def class_values(dataset: Dataset, column: str) -> np.ndarray | None:
     """A number for the class of each row, (rows,) int64, or None if the column does not hold classes."""
     if kind_of(dataset, column) != "single":
         return None
-    values = without_nan(dataset[column])
+    values = classes.class_names(dataset, column)
     ids = {value: index for index, value in enumerate(dict.fromkeys(values))}
     return np.asarray([ids[value] for value in values])
 
@@ -141,6 +166,6 @@ def _add(splits: DatasetDict, kind: str, values: Mapping[str, Sequence[Any]]) ->
     def add(name: str, split: Dataset) -> Dataset:
         encoded = split.add_column("__labels__", values[name], feature=feature)
         given = [column for column in split.column_names if column == "labels"]
-        return encoded.remove_columns(given).rename_column("__labels__", "labels")
+        return carry(encoded.remove_columns(given).rename_column("__labels__", "labels"), split)
 
-    return DatasetDict({name: add(name, split) for name, split in splits.items()})
+    return DatasetDict({name: add(name, split) if name in values else split for name, split in splits.items()})

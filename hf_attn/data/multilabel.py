@@ -7,7 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .columns import listing, refuse
+from .columns import listing, quoted, refuse
+from .lists_as_text import lists_as_text, parsed
+from .near_names import alike
+from .origin import where
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -23,33 +26,50 @@ def encode_columns(splits: DatasetDict, columns: Sequence[str]) -> Encoded:
     for name, split in splits.items():
         values = {column: split[column][:] for column in columns}
         for column in columns:
-            if odd := [repr(value) for value in values[column] if value not in (0, 1)]:
-                mistakes.append(f"{name} has values in '{column}' other than 0 and 1: {listing(odd)}")
+            rows = [row for row, value in enumerate(values[column]) if value not in (0, 1)]
+            if rows:
+                odd = listing([repr(values[column][row]) for row in rows])
+                given = [values[column][row] for row in rows if values[column][row] is not None]
+                cure = "" if given else ": fill them, or --skip_bad_rows"
+                if any(isinstance(value, float) and not value.is_integer() for value in given):
+                    cure = "; numbers to predict are a regression, of one column (--problem regression)"
+                mistakes.append(
+                    f"{name} has values in '{column}' other than 0 and 1: {odd} ({where(split, rows)}){cure}"
+                )
         encoded[name] = list(zip(*values.values(), strict=True))
     refuse(mistakes)
     return _finish(encoded, [str(column) for column in columns])
 
 
 def encode_lists(splits: DatasetDict, column: str) -> Encoded:
-    """Lists of names or numbers of labels, or lists of one 0 or 1 for each label."""
+    """Lists of names or numbers of labels, or lists of one 0 or 1 for each label; also written as text."""
     found = {name: _lists(split, column) for name, split in splits.items()}
-    refuse(_unusable(found, column))
+    if how := lists_as_text(found):
+        found = {name: parsed(rows, how) for name, rows in found.items()}
+    found = {name: [_stripped(row) for row in rows] for name, rows in found.items()}
+    refuse(_unusable(splits, found, column))
     if _is_indicator(found["train"]):
         width = len(found["train"][0])
         refuse(
             [
-                f"{name} has lists in '{column}' that are not {width} values of 0 and 1 as in train: {listing(odd)}"
+                f"{name} has lists in '{column}' that are not {width} values of 0 and 1 as in train: "
+                f"{listing([rows[at] for at in odd])} ({where(splits[name], odd)})"
                 for name, rows in found.items()
-                if (odd := [row for row in rows if len(row) != width or not set(row) <= {0, 1}])
+                if (odd := [at for at, row in enumerate(rows) if len(row) != width or not set(row) <= {0, 1}])
             ]
         )
         return _finish(found, [str(index) for index in range(width)])
+    found = _of_one_type(found)
     trained = sorted({label for row in found["train"] for label in row})
-    mistakes = [
-        f"{name} has labels in '{column}' that train has not: {listing(unknown)}"
-        for name, rows in found.items()
-        if (unknown := sorted({label for row in rows for label in row} - set(trained)))
-    ]
+    if groups := alike(Counter(label for row in found["train"] for label in row)):
+        log.warning("'%s' has names that are nearly alike, and labels of their own: %s", column, listing(groups))
+    mistakes = []
+    for name, rows in found.items():
+        if unknown := sorted({label for row in rows for label in row} - set(trained), key=str):
+            odd = [at for at, row in enumerate(rows) if not set(row) <= set(trained)]
+            mistakes.append(
+                f"{name} has labels in '{column}' that train has not: {quoted(unknown)} ({where(splits[name], odd)})"
+            )
     if len(trained) < 2:
         mistakes.append(f"the lists in '{column}' hold {len(trained)} label in train: at least two are needed")
     refuse(mistakes)
@@ -64,18 +84,32 @@ def _lists(split: Any, column: str) -> list[Any]:
     return [row if row is None else [names[i] for i in row] for row in rows] if names else rows
 
 
-def _unusable(found: dict[str, list[Any]], column: str) -> list[str]:
+def _stripped(row: Any) -> Any:
+    """A list without the blanks around its names."""
+    return [label.strip() if isinstance(label, str) else label for label in row] if isinstance(row, list) else row
+
+
+def _of_one_type(found: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Lists of names where some lists have numbers and others names: 3 beside 3a is a name."""
+    kinds = {isinstance(label, str) for rows in found.values() for row in rows for label in row}
+    if len(kinds) < 2:
+        return found
+    return {name: [[str(label) for label in row] for row in rows] for name, rows in found.items()}
+
+
+def _unusable(splits: DatasetDict, found: dict[str, list[Any]], column: str) -> list[str]:
     mistakes = []
     for name, rows in found.items():
         if empty := [row for row, labels in enumerate(rows) if labels is None]:
             mistakes.append(
-                f"{name} has {len(empty)} rows without a list in '{column}' (rows {listing(empty)}, from 0)"
+                f"{name} has {len(empty)} rows without a list in '{column}' ({where(splits[name], empty)}): give them "
+                "one, [] for no label, or --skip_bad_rows"
             )
-        odd = [repr(row) for row in rows if row is not None and not _is_labels(row)]
+        odd = [at for at, row in enumerate(rows) if row is not None and not _is_labels(row)]
         if odd:
             mistakes.append(
                 f"{name} has values in '{column}' that are no list of names, of whole numbers, or of 0 and 1: "
-                f"{listing(odd)}"
+                f"{listing([repr(rows[at]) for at in odd])} ({where(splits[name], odd)})"
             )
     return mistakes
 

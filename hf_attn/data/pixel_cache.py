@@ -17,17 +17,21 @@ import numpy as np
 from ..whole_files import flush
 from .processing import Processing
 
-VERSION = 2
+VERSION = 3
 DAY = 24 * 3600
 
 
 @dataclass
 class Notes:
-    """What was seen while decoding: why a row is bad, how many have several frames, or a side of one pixel."""
+    """What was seen while decoding: why a row is bad, how many have several frames, a side of one pixel, several pages;
+    and how many of more than 8 bits have their white where.
+    """
 
     bad: dict[int, str] = field(default_factory=dict)
     animated: int = 0
     thin: int = 0
+    pages: int = 0
+    whites: dict[int, int] = field(default_factory=dict)
 
 
 Blocks = Callable[[Notes], Iterator[np.ndarray]]
@@ -58,7 +62,9 @@ def stored(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, Notes] | Non
     try:
         pixels = np.load(path, mmap_mode="r", allow_pickle=False)
         given = json.loads(path.with_suffix(".json").read_text())
-        notes = Notes({int(row): str(reason) for row, reason in given["bad"].items()}, given["animated"], given["thin"])
+        bad = {int(row): str(reason) for row, reason in given["bad"].items()}
+        whites = {int(white): int(count) for white, count in given["whites"].items()}
+        notes = Notes(bad, given["animated"], given["thin"], given["pages"], whites)
         whole = pixels.shape == shape and pixels.dtype == np.uint8 and checksum(pixels) == given["crc32"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RecursionError):
         return None

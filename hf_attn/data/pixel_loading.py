@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -14,9 +15,10 @@ import numpy as np
 
 from ..errors import InputError
 from .columns import listing, refuse
-from .decoding import decode_frame, quiet
+from .decoding import DEPTHS, decode_frame, quiet
 from .image_files import digest, source_of
 from .images import image_column
+from .origin import place_of
 from .pixel_cache import Notes, cache_root, key_of, stored, write
 from .pixels import PixelRows
 from .processing import Processing
@@ -43,6 +45,9 @@ def load_pixels(
 ) -> dict[str, PixelRows]:
     """The pixels of every image, resized and cropped: decoded once, then mapped from a file.
 
+    Images of 16 or 32 bits have one white, the least of 8, 10, 12, 14 and 16 bits that holds the values of all of them;
+    it is kept in ``processing`` and so with the model.
+
     The file is named by the sha256 of the images' bytes in their order, of the processor's settings, and of the
     versions of pillow and transformers, so that nothing stale is read. Where it cannot be written, the pixels stay in
     memory. Several programs may do this at once.
@@ -68,10 +73,19 @@ def load_pixels(
         accelerator.wait_for_everyone()
     try:
         digests = {name: _digests(split, image) for name, split in splits.items()}
-        found = {
-            name: _load(split, image, processing, folder, digests[name], name if main and progress else None)
-            for name, split in splits.items()
-        }
+
+        def load() -> dict[str, tuple[np.ndarray, Notes]]:
+            return {
+                name: _load(split, image, processing, folder, digests[name], name if main and progress else None)
+                for name, split in splits.items()
+            }
+
+        processing.white = None
+        found = load()
+        whites = {white for _, seen in found.values() for white in seen.whites}
+        processing.white = max(whites, default=None)
+        if len(whites) > 1:  # decoded by their own white: once more by that of all
+            found = load()
     finally:
         if main and accelerator is not None:
             accelerator.wait_for_everyone()
@@ -137,6 +151,9 @@ def _blocks(
                     block[row] = pixels
                 notes.animated += seen.animated
                 notes.thin += seen.thin
+                notes.pages += seen.pages
+                for white, count in seen.whites.items():
+                    notes.whites[white] = notes.whites.get(white, 0) + count
                 bar.update()
             at += len(images)
             yield block
@@ -147,13 +164,18 @@ def _decoded(processing: Processing, value: Any, seen: bytes) -> tuple[np.ndarra
     from PIL import Image
 
     try:
-        image, animated = decode_frame(source_of(value))
+        image, told = decode_frame(source_of(value), processing.white)
         if digest(value) != seen:
             raise InputError("changed while it was read: start again")
         limit = Image.MAX_IMAGE_PIXELS
         if limit and processing.largest(*image.size) > limit:
             raise InputError(f"a strip of {image.width} × {image.height} pixels: too long to be resized and cropped")
-        return processing.pixels([image])[0], Notes(animated=int(animated), thin=int(min(image.size) == 1))
+        return processing.pixels([image])[0], Notes(
+            animated=int(told.animated),
+            thin=int(min(image.size) == 1),
+            pages=int(told.paged),
+            whites={told.white: 1} if told.white else {},
+        )
     except InputError as error:
         return str(error), Notes()
     except Exception as error:
@@ -165,9 +187,23 @@ def _workers() -> int:
 
 
 def _tell(notes: dict[str, Notes], digests: dict[str, list[bytes]]) -> None:
+    deep = Counter[int]()
+    for seen in notes.values():
+        deep.update(seen.whites)
+    if deep and max(deep) < DEPTHS[-1]:
+        log.warning(
+            "%d images have 16 or 32 bits a value and use %d: %d is taken for white",
+            deep.total(),
+            max(deep).bit_length(),
+            max(deep),
+        )
     for name, seen in notes.items():
         if seen.animated:
             log.warning("%s has %d animated images: the first frame of each is taken", name, seen.animated)
+        if seen.pages:
+            log.warning(
+                "%s has %d images of several pages (TIFF) or frames (MPO): the first of each is taken", name, seen.pages
+            )
         if seen.thin:
             log.warning("%s has %d images of one pixel's width or height", name, seen.thin)
     trained = set(digests.get("train", ())) - {b""}
@@ -198,7 +234,8 @@ def _refuse_bad(splits: DatasetDict, image: str, notes: dict[str, Notes], skip_b
 def _where(split: Dataset, image: str, name: str, row: int) -> str:
     value = next(image_column(split.select([row]), image))[0]
     path = value.get("path") if isinstance(value, dict) else None
-    return f"{path} (row {row} of {name})" if path else f"row {row} of {name}"
+    place = place_of(split, row) or f"row {row} of {name}"
+    return f"{path if len(path) < 160 else path[:60] + '…'} ({place})" if path else place
 
 
 def _lost(labels: list[Any], bad: dict[int, str]) -> list[int]:

@@ -15,6 +15,7 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+WHITE = "white_of_deep_images"
 LATER = ("do_rescale", "do_normalize", "do_flip_channel_order", "include_top")
 """Steps of processors that are left to the batch; ``include_top`` is a second normalisation, of EfficientNet."""
 
@@ -25,7 +26,8 @@ class Processing:
     ``normalize(stack(pixels(images)))`` are the processor's ``pixel_values``, to 1e-6.
 
     Args:
-        processor: of ``AutoImageProcessor.from_pretrained(name, backend="pil")``; it is not changed.
+        processor: of ``AutoImageProcessor.from_pretrained(name, backend="pil")``; it is not changed, but
+            for ``white``.
 
     Attributes:
         size: (height, width) of what it makes.
@@ -43,6 +45,18 @@ class Processing:
         self.scale, self.offset = self._linear()
         self._constants: dict[torch.device, list[torch.Tensor]] = {}
         self._check()
+
+    @property
+    def white(self) -> int | None:
+        """Value of white in images of 16 or 32 bits, once some were seen; it is saved with the processor."""
+        return getattr(self.processor, WHITE, None)
+
+    @white.setter
+    def white(self, value: int | None) -> None:
+        if value is not None:
+            setattr(self.processor, WHITE, value)
+        elif hasattr(self.processor, WHITE):
+            delattr(self.processor, WHITE)
 
     @property
     def settings(self) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 from .columns import listing, refuse
+from .origin import where
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -19,11 +21,15 @@ def encode(splits: DatasetDict, column: str) -> dict[str, list[float]]:
         odd = [repr(value) for value in values if not isinstance(value, int | float | None)]
         bad = [row for row, value in enumerate(values) if not odd and (value is None or not math.isfinite(value))]
         if odd:
-            mistakes.append(f"{name} has labels in '{column}' that are no numbers: {listing(odd)}")
+            comma = any(re.fullmatch(r"'\s*-?\d+,\d+\s*'", value) for value in odd)
+            cure = "; write a point, not a comma" if comma else ""
+            rows = [row for row, value in enumerate(values) if not isinstance(value, int | float | None)]
+            mistakes.append(
+                f"{name} has labels in '{column}' that are no numbers: {listing(odd)} ({where(split, rows)}){cure}"
+            )
         if bad:
             mistakes.append(
-                f"{name} has {len(bad)} labels in '{column}' that are null, NaN or infinite "
-                f"(rows {listing(bad)}, from 0)"
+                f"{name} has {len(bad)} labels in '{column}' that are null, NaN or infinite ({where(split, bad)})"
             )
         if not odd and not bad:
             encoded[name] = [float(value) for value in values]

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
-from .classes import too_many
-from .columns import listing, refuse, without_nan
+from .classes import class_names, too_many
+from .columns import listing, refuse
 from .labels import class_values
+from .lists_as_text import lists_as_text
+from .origin import select, where
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -27,7 +29,7 @@ def limit(splits: DatasetDict, rows: int | None, seed: int = 0) -> DatasetDict:
     if rows < LEAST:
         raise InputError(f"limit {rows}: at least {LEAST} rows are needed")
     drawn = {name: np.random.default_rng(seed).permutation(len(split))[:rows] for name, split in splits.items()}
-    return DatasetDict({name: split.select(drawn[name]) for name, split in splits.items()})
+    return DatasetDict({name: select(split, drawn[name]) for name, split in splits.items()})
 
 
 def cut(train: Dataset, shares: dict[str, float], seed: int, label: str | None) -> dict[str, Dataset]:
@@ -57,9 +59,9 @@ def cut(train: Dataset, shares: dict[str, float], seed: int, label: str | None) 
     taken_out = {}
     for name, size in sizes.items():
         taken = _share_out(classes, left, size)
-        taken_out[name] = train.select(np.sort(order[taken]))
+        taken_out[name] = select(train, np.sort(order[taken]))
         left[taken] = False
-    return {"train": train.select(np.sort(order[left])), **taken_out}
+    return {"train": select(train, np.sort(order[left])), **taken_out}
 
 
 def _share_out(classes: np.ndarray, left: np.ndarray, size: int) -> np.ndarray:
@@ -80,13 +82,14 @@ def _strata(train: Dataset, label: str | None) -> np.ndarray:
     if label is None or values is None:
         return np.zeros(len(train), dtype=np.int64)
     _, first, counts = np.unique(values, return_index=True, return_counts=True)
-    if too_many(label, len(counts), len(values)):
+    names = class_names(train, label)
+    single = [row for row, count in zip(first.tolist(), counts, strict=True) if count == 1 and names[row] is not None]
+    if too_many(label, len(counts), len(values)) or (single and lists_as_text({"train": names})):
         return np.zeros(len(train), dtype=np.int64)  # encode_labels refuses them
-    names = getattr(train.features[label], "names", None)
-    found = without_nan(train[int(row)][label] for row, count in zip(first, counts, strict=True) if count == 1)
-    if single := [names[value] if names else value for value in found if value not in (None, "")]:
+    if single:
         raise InputError(
             f"'{label}' has classes with one example, which cannot be in train and in a split cut from it: "
-            f"{listing(single)}; add examples, remove them, or give files for validation and test"
+            f"{listing([repr(names[row]) for row in single])} ({where(train, single)}); add examples, remove them, or "
+            "give files for validation and test"
         )
     return values

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from ..errors import InputError
-from .columns import listing, missing, refuse
+from .columns import missing, refuse
 from .encoding import encode, limit, lookalike
+from .origin import unusable, where
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -30,7 +31,7 @@ def check_text(
     Texts of validation or test that are also in train are allowed, and told in the log.
 
     Raises:
-        InputError: all that is wrong in all splits, with the first rows (counted from 0).
+        InputError: all that is wrong in all splits, with the first rows as they are in the file.
     """
     mistakes = missing(splits, [text, text_pair])
     labels = [label] if isinstance(label, str) else label or []
@@ -38,6 +39,8 @@ def check_text(
     if text == text_pair:
         mistakes.append(f"'{text}' is given both as text and as text_pair")
     refuse(mistakes)
+    texts = [column for column in (text, text_pair) if column]
+    refuse(why for split in splits.values() for column in texts if (why := unusable(split, column)))
     for name, split in splits.items():
         for column in filter(None, dict.fromkeys((text, text_pair))):
             mistakes += _unusable(name, split, column)
@@ -61,7 +64,8 @@ def _unusable(name: str, split: Dataset, column: str) -> list[str]:
         return [f"'{column}' of {name} is not text but {dtype} (such as {next(v for v in values if v is not None)!r})"]
     empty = [row for row, value in enumerate(values) if value is not None and not value.strip()]
     return [
-        f"'{column}' of {name} has {len(rows)} {what} text{'s' if len(rows) > 1 else ''} (rows {listing(rows)}, from 0)"
+        f"'{column}' of {name} has {len(rows)} {what} text{'s' if len(rows) > 1 else ''} ({where(split, rows)}): write "
+        "them, or --skip_bad_rows"
         for rows, what in ((null, "null"), (empty, "empty"))
         if rows
     ]

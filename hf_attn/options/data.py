@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -16,9 +17,17 @@ class DataOptions:
     """Data"""
 
     dataset: str
-    """Hub id, csv, tsv, json, jsonl or parquet file, or a folder of train, validation and test files."""
+    """Hub id; csv, tsv, json, jsonl, parquet or arrow file; folder of train, … and test files, or of CLASS/*.txt."""
     subset: str | None = None
     """Configuration of a Hub dataset."""
+    revision: str | None = None
+    """Branch, tag or commit of a Hub dataset."""
+    data_dir: str | None = None
+    """Folder in a Hub dataset, or in the folder --dataset."""
+    delimiter: str | None = None
+    """Between the fields of csv and tsv files, such as ';' or tab; null is ',' for csv and tab for tsv."""
+    encoding: str | None = None
+    """Of csv, tsv, json, jsonl and txt files, such as cp1252 or shift_jis; null is UTF-8."""
     label: str | list[str] = "label"
     """Column of the label; several columns of 0 and 1, as '["a", "b"]', are a multi-label task."""
     label_names: str | None = None
@@ -29,9 +38,16 @@ class DataOptions:
     """Share of train that becomes the validation split where there is none."""
     test_share: float = 0.1
     """Share of train that becomes the test split where there is none."""
+    skip_bad_rows: bool = False
+    """Leave out rows without text, image or label, and say how many, instead of stopping."""
 
-    def load_splits(self, seed: int, image: str | None = None) -> DatasetDict:
-        """Load the splits, and cut from train those that are missing; ``image`` is a column of images.
+    def load_splits(self, seed: int, image: str | None = None, text: Sequence[str | None] = ()) -> DatasetDict:
+        """Load the splits, and cut from train those that are missing.
+
+        Args:
+            seed: of the cuts.
+            image: column of images.
+            text: columns of texts.
 
         Raises:
             InputError: whatever cannot be used.
@@ -47,6 +63,12 @@ class DataOptions:
             label=self.label,
             kind=self.problem,
             image=image,
+            text=text,
+            delimiter=self.delimiter,
+            encoding=self.encoding,
+            revision=self.revision,
+            data_dir=self.data_dir,
+            skip_bad_rows=self.skip_bad_rows,
         )
 
     def encode_labels(self, splits: DatasetDict, seed: int, limit: int | None) -> tuple[DatasetDict, Labels]:
@@ -85,6 +107,6 @@ class TextOptions(DataOptions):
         """
         from .. import data
 
-        splits = self.load_splits(seed)
+        splits = self.load_splits(seed, text=(self.text, self.text_pair))
         data.check_text(splits, self.text, self.text_pair, self.label)
         return self.encode_labels(splits, seed, limit)

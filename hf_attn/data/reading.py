@@ -1,0 +1,87 @@
+"""What the readers of all kinds of files give: a table, and where its rows stand in the file."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+Columns = dict[str, list[Any]]
+
+
+@dataclass
+class Rows:
+    """The rows of a file.
+
+    Attributes:
+        table: of pyarrow.
+        numbers: of each row, counted in ``unit``: ``line`` (from 1) or ``row`` (from 0).
+        unit: see there.
+        untyped: columns of texts that may be numbers: a csv file does not say.
+        unusable: why a column can be neither text nor label, by name.
+    """
+
+    table: Any
+    numbers: Sequence[int]
+    unit: str = "row"
+    untyped: frozenset[str] = frozenset()
+    unusable: dict[str, str] = field(default_factory=dict)
+
+
+def rows_of(columns: Columns, numbers: Sequence[int], unit: str) -> Rows:
+    """A table of Python values; a column of several types becomes text, fit for nothing but to be kept."""
+    import pyarrow
+
+    arrays, unusable = {}, {}
+    for name, values in columns.items():
+        try:
+            arrays[name] = pyarrow.array(values)
+        except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, OverflowError) as error:
+            unusable[name] = _mixed(name, values, numbers, unit, error)
+            arrays[name] = pyarrow.array([_as_text(value) for value in values], pyarrow.string())
+    return Rows(pyarrow.table(arrays), numbers, unit, frozenset(), unusable)
+
+
+def _mixed(name: str, values: list[Any], numbers: Sequence[int], unit: str, error: Exception) -> str:
+    first: dict[str, int] = {}
+    for number, value in zip(numbers, values, strict=True):
+        if value is not None:
+            first.setdefault(type(value).__name__, number)
+    if len(first) == 1:
+        return f"column '{name}' cannot be used: {' '.join(str(error).split())}"
+    found = " and ".join(f"{kind} ({unit} {number})" for kind, number in first.items())
+    return f"column '{name}' mixes {found}: give each column values of one type"
+
+
+def _as_text(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def without_surrogates(value: Any) -> Any:
+    """A value of JSON with U+FFFD for each half of a surrogate pair, which is no character."""
+    if isinstance(value, str):
+        return SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [without_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return {without_surrogates(key): without_surrogates(item) for key, item in value.items()}
+    return value
+
+
+def refuse_duplicates(names: Sequence[str], where: str) -> None:
+    """Refuse names that are given twice."""
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        raise InputError(f"{where} has {', '.join(map(repr, twice))} more than once: rename or remove the duplicates")
+
+
+def no_rows(path: Path) -> InputError:
+    """The error for a file that has a header at most."""
+    return InputError(f"{path} has no rows: expected at least two examples")
