@@ -346,8 +346,9 @@ def derived_model_class(base: type[PreTrainedModel]) -> type[PreTrainedModel]:
     else:  # none, as transformers itself has none for it, even where it has its class' name or model type
         register_checkpoint_conversion_mapping(cls.__name__, [], overwrite=True)
     for auto_class in AUTO_CLASSES:
-        if base in _classes_of(auto_class, base.config_class):
-            auto_class.register(config_class, cls, exist_ok=True)
+        if base in (bases := _classes_of(auto_class, base.config_class)):
+            known = tuple(_DERIVED[one] for one in bases if one in _DERIVED)  # of several, the saved name decides
+            auto_class._model_mapping.register(config_class, known if len(known) > 1 else cls, exist_ok=True)
             if getattr(transformers, base.__name__, None) is base:
                 cls.register_for_auto_class(auto_class.__name__)
     return cls
