@@ -17,8 +17,6 @@ TEXT_FILES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".txt")
 OUTPUTS = (".jsonl", ".parquet")
 OWN = ("text", "text_pair", "image", "label", "score", "probabilities", "value")
 """Columns of the output that are not the file's."""
-IDS = re.compile(r"((.*[_\W])?(id|ids|idx|index|uid|guid|uuid)|.*[a-z]I[dD]s?|Id|ID)")
-"""Names of columns that tell rows apart: ``id``, ``tweet_id``, ``PassengerId``, ``index``."""
 LINE_ENDS = re.compile("[\x85\u2028\u2029]")
 """What some readers of a file take for the end of a line."""
 Row = dict[str, Any]
@@ -105,6 +103,8 @@ def kept_columns(table: Any, keep: Sequence[str], used: Sequence[str | None]) ->
         if keep:
             raise InputError(f"--keep {' '.join(keep)} names a column, but there is no file to read it from")
         return {}
+    from .data.columns import IDS
+
     names = list(table.column_names)
     missing = [name for name in keep if name not in (*names, "all")]
     if missing:

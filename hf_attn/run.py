@@ -3,6 +3,7 @@
     run.json              versions, commit, hardware, seed, data fingerprint, time, throughput, memory, scores
     model.safetensors …   model and tokenizer, for ``from_pretrained`` and ``hf_attn.load``
     predictions.parquet   id, label, prediction, probabilities of the test split
+    unlabelled.parquet    the same, without label, of a test split that has none
     figures/              curves, confusion (or scatter, or classes), reliability, attention
     README.md             the model card, its scores as model-index
 
@@ -22,7 +23,7 @@ import numpy as np
 from . import card, figures, machine, output
 from .attended import AttentionExample
 from .history import REPORT
-from .run_files import CARD, FIGURES, LOG, PREDICTIONS, RECORD, digests
+from .run_files import CARD, FIGURES, LOG, PREDICTIONS, RECORD, UNLABELLED, digests
 from .whole_files import as_os_error, whole, whole_folder, write_text
 
 if TYPE_CHECKING:
@@ -64,6 +65,10 @@ class RunRecord:
     """Pipeline name of the Hub."""
     sources: Sequence[str | None] = ()
     """File of each test example, by id, for ``predictions.parquet``; empty where there are none."""
+    unlabelled: "Predictions | None" = None
+    """For a test split without labels."""
+    unlabelled_ids: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    """Columns of that split that tell its rows apart, by name, for ``unlabelled.parquet``."""
     language: str | None = None
     """Language code of the data, for the card."""
     licence: str | None = None
@@ -128,6 +133,8 @@ def complete(
     finish(model, processor, record, accelerator)
     if accelerator.is_main_process:
         print(terminal.summary(record))
+        if record.unlabelled is not None:
+            print(f"{len(record.unlabelled):,} rows without labels are predicted in {args.output_dir}/{UNLABELLED}")
         if args.push_to_hub:
             print(hub.push(args.output_dir, args.push_to_hub, private=args.private))
     output.release(accelerator)
@@ -199,12 +206,17 @@ def describe(
     """
     facts = run_facts(record, processes=processes, precision=precision)
     write_predictions(folder / PREDICTIONS, record.predictions, record.labels, record.sources)
+    written = [*saved, folder / PREDICTIONS]
+    if record.unlabelled is not None:
+        ids = {name: [column[row] for row in record.unlabelled.ids] for name, column in record.unlabelled_ids.items()}
+        write_predictions(folder / UNLABELLED, record.unlabelled, record.labels, ids=ids)
+        written.append(folder / UNLABELLED)
     with (folder / LOG).open("a", encoding="utf-8") as log:
         scores = {f"test/{name}": value for name, value in record.scores.items()}
         log.write(json.dumps({"step": record.history.step, **scores, REPORT: record.report}) + "\n")
     drawn = figures.draw(folder, record.predictions, record.labels, record.attention, record.metric, record.pictures)
     card.write(folder, record, facts, drawn)
-    written = [*saved, folder / PREDICTIONS, folder / CARD, *(folder / FIGURES / name for name in drawn)]
+    written += [folder / CARD, *(folder / FIGURES / name for name in drawn)]
     facts["files"] = digests(folder, written)
     write_text(folder / RECORD, json.dumps(facts, indent=2, ensure_ascii=False, default=str) + "\n")
 
@@ -240,11 +252,15 @@ def run_facts(record: RunRecord, *, processes: int = 1, precision: str = "no") -
 
 
 def write_predictions(
-    path: Path, predictions: "Predictions", labels: "Labels", sources: Sequence[str | None] = ()
+    path: Path,
+    predictions: "Predictions",
+    labels: "Labels",
+    sources: Sequence[str | None] = (),
+    ids: Mapping[str, Sequence[Any]] | None = None,
 ) -> None:
     """Write one row an example: id, label, prediction, and (but for regression) probabilities in the labels' order.
 
-    Where its file is known, ``path`` names it.
+    Where its file is known, ``path`` names it; ``ids`` are columns of the data that tell its rows apart.
 
     Labels and predictions are names (single), lists of names (multi) or numbers (regression). The names, in the order
     of the probabilities, are in the file's metadata under ``labels``.
@@ -255,7 +271,7 @@ def write_predictions(
     from .evaluation import probabilities as probabilities_of
     from .prediction import label_of
 
-    columns: dict[str, Any] = {"id": np.asarray(predictions.ids)}
+    columns: dict[str, Any] = {"id": np.asarray(predictions.ids), **(ids or {})}
     if any(sources):
         columns["path"] = [sources[row] for row in predictions.ids]
     if labels.kind == "regression":

@@ -15,8 +15,9 @@ from .run_lock import LOCK
 from .whole_files import STAGE, beside
 
 CONFIG, LOG, RECORD, CARD, PREDICTIONS = "config.yaml", "log.jsonl", "run.json", "README.md", "predictions.parquet"
+UNLABELLED = "unlabelled.parquet"
 CHECKPOINTS, FIGURES = "checkpoints", "figures"
-WRITTEN = (CARD, PREDICTIONS, "model.safetensors", "model.safetensors.index.json", RECORD, LOG, CONFIG)
+WRITTEN = (CARD, PREDICTIONS, UNLABELLED, "model.safetensors", "model.safetensors.index.json", RECORD, LOG, CONFIG)
 """In the order in which they go: what tells that it is a run goes last."""
 SHARDS = "model-*-of-*.safetensors"
 PICTURES = ("attention", "classes", "confusion", "curves", "errors", "patches", "reliability", "scatter")

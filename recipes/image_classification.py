@@ -49,7 +49,8 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     loss_fn, count = args.losses(labels)
     trained, seen = model, rows
     if args.linear_probe:  # the backbone runs once over every image, as it is
-        seen = {name: probe.features(model, loader(split, as_seen), accelerator, name) for name, split in rows.items()}
+        labelled = [name for name in rows if name != data.UNLABELLED]
+        seen = {name: probe.features(model, loader(rows[name], as_seen), accelerator, name) for name in labelled}
         trained, collate, as_seen = probe.Probe(model), probe.collate_features, probe.collate_features
     else:
         loss_fn = losses.with_augmentation(loss_fn, augment)
@@ -70,11 +71,17 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
         return evaluation.scores(evaluation.predict(model, valid, accelerator), labels, [metric])
 
     # Training
+    unlabelled = {}
     with cpu.faster_training(model, accelerator.device), args.merging(model):
         trained, history = training.fit(
             trained, train, args, accelerator, loss_fn=loss_fn, count=count, evaluate=evaluate, default_metric=metric
         )
         predictions = evaluation.predict(args.scorer(trained), test, accelerator)
+        if data.UNLABELLED in rows:
+            images = loader(rows[data.UNLABELLED], data.collate_images(processing.normalize))
+            whole = model if args.linear_probe else trained
+            unlabelled["unlabelled"] = evaluation.predict(args.scorer(whole), images, accelerator)
+            unlabelled["unlabelled_ids"] = args.image_names(splits[data.UNLABELLED])
     model = models.merge_lora(model)
 
     return run.complete(
@@ -90,6 +97,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
         sources=data.image_paths(splits["test"], args.image),
         pictures=image_report.pictures(model, rows["test"], processing, predictions, labels),
         task="image-classification",
+        **unlabelled,
     )
 
 

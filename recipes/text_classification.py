@@ -46,6 +46,9 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     collate = data.collate(tokenizer, pad_to_multiple_of=4 if accelerator.device.type == "cpu" else 8)
 
     # Batches
+    def loader(name):
+        return data.eval_loader(tokens[name], collate, args.eval_batch_size or 2 * args.batch_size, accelerator)
+
     train = data.train_loader(
         tokens["train"],
         collate,
@@ -56,10 +59,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
         group_by_length=args.group_by_length,
         num_workers=args.num_workers,
     )
-    valid, test = (
-        data.eval_loader(tokens[name], collate, args.eval_batch_size or 2 * args.batch_size, accelerator)
-        for name in ("validation", "test")
-    )
+    valid, test = loader("validation"), loader("test")
 
     # Training
     def evaluate(model) -> dict[str, float]:
@@ -72,6 +72,10 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     model = models.merge_lora(model)
     predictions = evaluation.predict(model, test, accelerator)
     right = evaluation.right(predictions, labels)
+    unlabelled = {}
+    if data.UNLABELLED in splits:
+        unlabelled["unlabelled"] = evaluation.predict(model, loader(data.UNLABELLED), accelerator)
+        unlabelled["unlabelled_ids"] = data.id_columns(splits[data.UNLABELLED], [args.text, args.text_pair])
 
     return run.complete(
         model,
@@ -84,6 +88,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
         metric=metric,
         fingerprint=data.fingerprint(splits),
         attention=attended.example(model, tokenizer, splits["test"], args.text, args.text_pair, right),
+        **unlabelled,
     )
 
 

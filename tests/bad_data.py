@@ -9,6 +9,7 @@ from hf_attn.errors import InputError
 
 CSV = "text,label\n" + "one,a\ntwo,b\n" * 20
 GOOD = [{"text": f"text {i}", "label": "ab"[i % 2]} for i in range(40)]
+READING = ("subset", "delimiter", "encoding", "data_dir", "skip_bad_rows")
 
 
 def changed(row=None, rows=GOOD, **values):
@@ -19,7 +20,8 @@ def changed(row=None, rows=GOOD, **values):
 
 
 def use(source, text="text", text_pair=None, label="label", **kwargs):
-    splits = load_splits(str(source), kwargs.pop("subset", None), label=label, kind=kwargs.get("kind"))
+    how = {name: kwargs.pop(name) for name in READING if name in kwargs}
+    splits = load_splits(str(source), label=label, kind=kwargs.get("kind"), text=(text, text_pair), **how)
     check_text(splits, text, text_pair, label)
     return encode_labels(splits, label, **kwargs)
 

@@ -1,6 +1,7 @@
 """Examples: where they come from, what is predicted, and how they become batches."""
 
 from .batching import BatchSampler, eval_loader, train_loader
+from .columns import UNLABELLED, id_columns
 from .decoding import decode
 from .images import check_images, image_column, image_paths
 from .labels import Labels, encode_labels
@@ -12,6 +13,7 @@ from .splitting import limit
 from .text import check_text, collate, tokenize
 
 __all__ = [
+    "UNLABELLED",
     "BatchSampler",
     "Labels",
     "PixelRows",
@@ -25,6 +27,7 @@ __all__ = [
     "encode_labels",
     "eval_loader",
     "fingerprint",
+    "id_columns",
     "image_column",
     "image_paths",
     "limit",

@@ -33,6 +33,8 @@ class Kind:
         return [file for file in files if file.suffix.lower() in self.extensions]
 
 
+NO_CLASS = ""
+"""Of the files of a test split without class folders."""
 Found = dict[str, dict[str, list[Path]]]
 """Files by class by split."""
 
@@ -41,7 +43,7 @@ def class_folders(path: Path, splits: dict[str, tuple[str, ...]], kind: Kind) ->
     """The files of a folder by split (``train`` alone if there are only classes) and class, both sorted.
 
     Hidden files and folders in a class folder are left out, and so are, with a warning, files of another kind, and
-    links that lead nowhere.
+    links that lead nowhere. The files of a test split without class folders have :data:`NO_CLASS`.
 
     Args:
         path: folder.
@@ -75,7 +77,14 @@ def class_folders(path: Path, splits: dict[str, tuple[str, ...]], kind: Kind) ->
 
 def _checked(roots: dict[str, Path], kind: Kind) -> Found:
     found = {split: _classes(root) for split, root in roots.items()}
-    refuse(mistake for split, root in roots.items() for mistake in _unusable(root, found[split], kind))
+    if "test" in found and found["train"] and not found["test"] and (loose := kind.among(visible(roots["test"]))):
+        found["test"] = {NO_CLASS: loose}
+    refuse(
+        mistake
+        for split, root in roots.items()
+        if NO_CLASS not in found[split]
+        for mistake in _unusable(root, found[split], kind)
+    )
     files = [file for classes in found.values() for many in classes.values() for file in many]
     there = [file for file in files if file.exists()]
     if lost := [file for file in files if file not in set(there)]:

@@ -33,6 +33,10 @@ def settle(files: Sequence[Rows]) -> None:
             if len(kinds) == 1 or goal in ("text", "float"):
                 for rows in having:
                     _convert(rows, name, goal)
+        elif texts:
+            for rows in having:
+                if name in rows.untyped:
+                    _convert(rows, name, _kind_of_texts(texts, set()))
     for rows in files:
         rows.untyped = frozenset()
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..errors import InputError, nearest
 
 SHOWN = 5
+IDS = re.compile(r"((.*[_\W])?(id|ids|idx|index|uid|guid|uuid)|.*[a-z]I[dD]s?|Id|ID)")
+"""Names of columns that tell rows apart: ``id``, ``tweet_id``, ``PassengerId``, ``index``."""
 UNLABELLED = "unlabelled"
 """Name of a test split without labels, which is predicted and not scored."""
 
@@ -18,9 +21,20 @@ def listing(items: Sequence[Any], shown: int = SHOWN) -> str:
     return text if len(items) <= shown else f"{text}, … ({len(items)} in all)"
 
 
+def id_columns(split: Any, used: Sequence[str | None] = ()) -> dict[str, list[Any]]:
+    """The columns of a split that tell its rows apart by their names, but for those in use."""
+    names = [name for name in split.column_names if IDS.fullmatch(name) and name not in used]
+    return {name: split[name][:] for name in names}
+
+
 def quoted(items: Iterable[Any]) -> str:
     """The first few names, as Python writes them: a blank at the end is seen."""
     return listing([repr(item) for item in items])
+
+
+def one_line(error: Exception) -> str:
+    """What another library says, on one line and not too long."""
+    return " ".join(str(error).split())[:300]
 
 
 def labelled(splits: Any) -> Any:
@@ -66,4 +80,5 @@ def _no_header(split: Any) -> str:
 def refuse(mistakes: Iterable[str]) -> None:
     """Raise one :class:`InputError` that holds all mistakes, if there are any."""
     if told := list(dict.fromkeys(mistakes)):
-        raise InputError("; ".join(told))
+        more = [f"and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
+        raise InputError("; ".join([*told[:SHOWN], *more]))

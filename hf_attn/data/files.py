@@ -42,6 +42,11 @@ CURES = {
 }
 
 
+def split_of(name: str) -> str | None:
+    """The split that a name stands for."""
+    return next((split for split, names in SPLITS.items() if name.lower() in names), None)
+
+
 def read(path: Path, *, delimiter: str | None = None, encoding: str | None = None) -> Dataset:
     """Read the rows of one file into memory; see :func:`read_files`.
 

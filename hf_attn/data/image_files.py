@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from .class_folders import Kind, class_folders
+from .class_folders import NO_CLASS, Kind, class_folders
 from .columns import listing
 from .decoding import EXTENSIONS
 from .origin import carry, mark_files, where
@@ -182,11 +182,12 @@ def folder_splits(path: Path, splits: dict[str, tuple[str, ...]]) -> dict[str, D
     found = class_folders(path, splits, IMAGES)
     if found is None:
         return None
-    names = sorted({name for classes in found.values() for name in classes})
+    names = sorted({name for classes in found.values() for name in classes} - {NO_CLASS})
     features = Features({"image": Image(decode=False), "label": ClassLabel(names=names)})
     made = {}
     for split, classes in found.items():
-        files = [(file, names.index(name)) for name, many in classes.items() for file in many]
+        number = {NO_CLASS: -1, **{name: index for index, name in enumerate(names)}}
+        files = [(file, number[name]) for name, many in classes.items() for file in many]
         rows = [{"image": {"bytes": None, "path": str(file)}, "label": label} for file, label in files]
         shown = [str(file.relative_to(path)) for file, _ in files]
         made[split] = mark_files(Dataset.from_list(rows, features=features), shown)

@@ -54,7 +54,7 @@ def _literal(text: str) -> list[Any]:
     """A list as Python, JSON or numpy writes it."""
     if text == "set()" or text == "{}":
         return []
-    if len(text) <= LONGEST:
+    if len(text) <= LONGEST and not re.search(r"""['"]\s+['"]""", text):  # numpy puts no commas
         try:
             value = ast.literal_eval(text)
             if isinstance(value, list | tuple | set):

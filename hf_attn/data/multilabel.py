@@ -28,14 +28,16 @@ def encode_columns(splits: DatasetDict, columns: Sequence[str]) -> Encoded:
         for column in columns:
             rows = [row for row, value in enumerate(values[column]) if value not in (0, 1)]
             if rows:
-                odd = listing([repr(values[column][row]) for row in rows])
-                given = [values[column][row] for row in rows if values[column][row] is not None]
-                cure = "" if given else ": fill them, or --skip_bad_rows"
-                if any(isinstance(value, float) and not value.is_integer() for value in given):
-                    cure = "; numbers to predict are a regression, of one column (--problem regression)"
+                given = [values[column][row] for row in rows]
+                cure = ": fill them, or --skip_bad_rows" if set(given) == {None} else ""
+                odd = listing([repr(value) for value in given])
                 mistakes.append(
                     f"{name} has values in '{column}' other than 0 and 1: {odd} ({where(split, rows)}){cure}"
                 )
+                if any(isinstance(value, float) and not value.is_integer() for value in given):
+                    refuse(
+                        [f"{mistakes[-1]}; numbers to predict are a regression, of one column (--problem regression)"]
+                    )
         encoded[name] = list(zip(*values.values(), strict=True))
     refuse(mistakes)
     return _finish(encoded, [str(column) for column in columns])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InputError
-from .columns import listing, refuse
+from .columns import UNLABELLED, listing, refuse
 from .decoding import DEPTHS, decode_frame, quiet
 from .image_files import digest, source_of
 from .images import image_column
@@ -208,7 +208,7 @@ def _tell(notes: dict[str, Notes], digests: dict[str, list[bytes]]) -> None:
             log.warning("%s has %d images of one pixel's width or height", name, seen.thin)
     trained = set(digests.get("train", ())) - {b""}
     for name, found in digests.items():
-        again = sum(one in trained for one in found) if name != "train" else 0
+        again = sum(one in trained for one in found) if name not in ("train", UNLABELLED) else 0
         if again:
             log.warning("%d of the %d images of %s are also in train: its score will flatter", again, len(found), name)
 

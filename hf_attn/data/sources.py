@@ -7,41 +7,25 @@ import json
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, nearest
 from ..hub_connection import use_cache_if_unreachable
 from . import bad_rows, origin
-from .columns import UNLABELLED, missing, refuse
-from .contents import extension, stem
-from .files import READERS, SPLITS, read_files
-from .holdings import holdings
-from .image_files import digest, folder_splits, is_image_struct, located, undecoded
+from .columns import UNLABELLED, missing, one_line, refuse
+from .contents import extension
+from .files import READERS, SPLITS, split_of
+from .folders import Source, read_folder, read_given
+from .image_files import digest, is_image_struct, undecoded
 from .splitting import LEAST, cut
-from .text_folders import text_folder
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
 log = logging.getLogger(__name__)
 
-SHARD = re.compile(r"-(\d{5})-of-(\d{5})(-[0-9a-f]{8,64})?$")
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-
-
-@dataclass(frozen=True)
-class Source:
-    """What was given, and how to read it; see :func:`load_splits`."""
-
-    name: str
-    subset: str | None = None
-    image: str | None = None
-    delimiter: str | None = None
-    encoding: str | None = None
-    revision: str | None = None
-    data_dir: str | None = None
 
 
 def load_splits(
@@ -99,6 +83,7 @@ def load_splits(
     refuse(why for split in splits.values() for name in columns if (why := origin.unusable(split, name)))
     if skip_bad_rows:
         splits = bad_rows.left_out(splits, texts, image, columns)
+        unlabelled = unlabelled and bad_rows.left_out({UNLABELLED: unlabelled}, texts, image, [])[UNLABELLED]
     shares = {name: share for name, share in (("validation", validation), ("test", test)) if name not in splits}
     if shares:
         one_class = len(columns) == 1 and kind in (None, "single")
@@ -146,7 +131,7 @@ def _find(source: Source) -> dict[str, Dataset]:
     """The splits of ``source`` under the names they have there."""
     path = Path(source.name).expanduser()
     if path.is_dir():
-        return _folder(path.joinpath(*filter(None, (source.data_dir, source.subset))), source)
+        return read_folder(path.joinpath(*filter(None, (source.data_dir, source.subset))), source)
     if extension(path) in READERS or path.is_file():
         for name, value in (("subset", source.subset), ("data_dir", source.data_dir)):
             if value:
@@ -156,7 +141,7 @@ def _find(source: Source) -> dict[str, Dataset]:
         if not path.is_file():
             files = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
             raise InputError(f"no file {path}{nearest(path.name, files)}")
-        return {name or "train": split for name, split in _read([path], source)[0].items()}
+        return {name or "train": split for name, split in read_given([path], source)[0].items()}
     if not HUB_ID.fullmatch(source.name) or source.name.startswith("."):
         raise InputError(_no_such(source.name))
     return _hub(source)
@@ -173,86 +158,6 @@ def _no_such(name: str) -> str:
     return told
 
 
-def _read(files: list[Path], source: Source) -> list[dict[str, Dataset]]:
-    found = read_files(files, delimiter=source.delimiter, encoding=source.encoding)
-    return [
-        {name: located(undecoded(split), source.image, file) for name, split in parts.items()}
-        for file, parts in zip(files, found, strict=True)
-    ]
-
-
-def _folder(path: Path, source: Source) -> dict[str, Dataset]:
-    from datasets import load_from_disk
-
-    if not path.is_dir():
-        raise InputError(f"no folder {path}")
-    if (path / "dataset_dict.json").exists() or (path / "state.json").exists():
-        try:
-            loaded = load_from_disk(str(path))
-        except Exception as error:
-            raise InputError(f"{path} does not load as a folder of save_to_disk: {_line(error)}") from None
-        splits = dict(loaded) if isinstance(loaded, dict) else {"train": loaded}
-        return {name: located(undecoded(split), source.image, path / "images") for name, split in splits.items()}
-    files = sorted(file for folder in (path, path / "data") if folder.is_dir() for file in folder.iterdir())
-    found = {split: _files_of(split, files) for split in SPLITS}
-    twice = [f"{split}: {', '.join(file.name for file in many)}" for split, many in found.items() if _not_shards(many)]
-    if twice:
-        raise InputError(f"{path} has more than one file for a split ({'; '.join(twice)}): keep one of each")
-    refuse(_lost_shards(path, many) for many in found.values() if _lost_shards(path, many))
-    if not found["train"]:
-        of_folders = folder_splits(path, SPLITS)
-        if of_folders is None and source.image is None:
-            of_folders = text_folder(path, SPLITS, source.encoding)
-        if of_folders:
-            return of_folders
-        raise InputError(
-            f"{path} has no train file (train.csv, .tsv, .json, .jsonl or .parquet), no class folders of .txt and no "
-            f"class folders of images; {holdings(path)}"
-        )
-    every = [file for many in found.values() for file in many]
-    parts = dict(zip(every, _read(every, source), strict=True))
-    return {split: _joined(many, [parts[file] for file in many]) for split, many in found.items() if many}
-
-
-def _files_of(split: str, files: list[Path]) -> list[Path]:
-    return [file for file in files if extension(file) in READERS and _split_of(SHARD.sub("", stem(file))) == split]
-
-
-def _not_shards(files: list[Path]) -> bool:
-    """Whether these are several files, but not ``train-00000-of-00002.parquet`` and its like."""
-    return len(files) > 1 and (
-        not all(SHARD.search(stem(file)) for file in files)
-        or len({(file.parent, extension(file), SHARD.sub("", stem(file))) for file in files}) > 1
-    )
-
-
-def _lost_shards(path: Path, files: list[Path]) -> str:
-    """A complaint, if files of a split say that there are more of them."""
-    numbers = [found for file in files if (found := SHARD.search(stem(file)))]
-    if not numbers:
-        return ""
-    there, count = sorted(int(found[1]) for found in numbers), int(numbers[0][2])
-    lost = [number for number in range(count) if number not in there]
-    if not lost and len(there) == count:
-        return ""
-    told = f"without {', '.join(f'{number:05}' for number in lost[:5])}" if lost else "with one given twice"
-    return f"{path} has {len(there)} of {count} parts of {SHARD.sub('', stem(files[0]))}, {told}: keep each once"
-
-
-def _joined(files: list[Path], parts: list[dict[str, Dataset]]) -> Dataset:
-    from datasets import concatenate_datasets
-
-    several = [(file, part) for file, part in zip(files, parts, strict=True) if set(part) != {""}]
-    refuse(f"{file} holds several splits ({', '.join(part)}): give it alone" for file, part in several)
-    splits = [part[""] for part in parts]
-    if len(splits) == 1:
-        return splits[0]
-    try:
-        return origin.joined(concatenate_datasets(splits), splits)
-    except ValueError as error:
-        raise InputError(f"{files[0]} and its other parts do not have the same columns: {_line(error)}") from None
-
-
 def _hub(source: Source) -> dict[str, Dataset]:
     from datasets import load_dataset
 
@@ -266,7 +171,7 @@ def _hub(source: Source) -> dict[str, Dataset]:
             "offline, give a csv, tsv, json, jsonl or parquet file, a folder of them, or an id that is in the cache"
         ) from None
     except Exception as error:
-        raise InputError(f"dataset '{source.name}' does not load: {_line(error)}") from None
+        raise InputError(f"dataset '{source.name}' does not load: {one_line(error)}") from None
     return dict(loaded)
 
 
@@ -275,16 +180,12 @@ def _named(found: dict[str, Dataset], source: str) -> dict[str, Dataset]:
     splits: dict[str, Dataset] = {}
     for exact in (True, False):
         for name, split in found.items():
-            proper = _split_of(name) if exact else _split_of(name.split("_")[0])
+            proper = split_of(name) if exact else split_of(name.split("_")[0])
             if proper:
                 splits.setdefault(proper, split)
     if "train" not in splits:
         raise InputError(f"{source} has no train split, only {', '.join(found) or 'nothing'}")
     return splits
-
-
-def _split_of(name: str) -> str | None:
-    return next((split for split, names in SPLITS.items() if name.lower() in names), None)
 
 
 def _unlabelled(split: Dataset, columns: list[str]) -> bool:
@@ -299,7 +200,3 @@ def _values(column: Any) -> list[Any]:
         return list(column.to_pylist())
     except (ValueError, ImportError):
         return list(column.cast(pyarrow.int64()).to_pylist())
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ..errors import InputError
-from .columns import missing, refuse
+from .columns import UNLABELLED, missing, refuse
 from .encoding import encode, limit, lookalike
 from .origin import unusable, where
 
@@ -47,7 +47,8 @@ def check_text(
     refuse(mistakes)
     seen = set(_texts(splits["train"], text, text_pair))
     for name, split in splits.items():
-        again = sum(texts in seen for texts in _texts(split, text, text_pair)) if name != "train" else 0
+        scored = name not in ("train", UNLABELLED)
+        again = sum(texts in seen for texts in _texts(split, text, text_pair)) if scored else 0
         if again:
             log.warning("%d of the %d texts of %s are also in train: its score will flatter", again, len(split), name)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .class_folders import Kind, class_folders
+from .class_folders import NO_CLASS, Kind, class_folders
 from .contents import read_text
 from .origin import mark_files
 
@@ -26,11 +26,12 @@ def text_folder(path: Path, splits: dict[str, tuple[str, ...]], encoding: str | 
     found = class_folders(path, splits, TEXTS)
     if found is None:
         return None
-    names = sorted({name for classes in found.values() for name in classes})
+    names = sorted({name for classes in found.values() for name in classes} - {NO_CLASS})
     features = Features({"text": Value("string"), "label": ClassLabel(names=names)})
     made = {}
     for split, classes in found.items():
-        files = [(file, names.index(name)) for name, many in classes.items() for file in many]
+        number = {NO_CLASS: -1, **{name: index for index, name in enumerate(names)}}
+        files = [(file, number[name]) for name, many in classes.items() for file in many]
         rows = {
             "text": [_text(file, encoding) for file, _ in files],
             "label": [label for _, label in files],

@@ -11,7 +11,7 @@ from .data import DataOptions
 from .model import ModelOptions
 
 if TYPE_CHECKING:
-    from datasets import DatasetDict
+    from datasets import Dataset, DatasetDict
     from torch import nn
 
     from ..augmentation import Augment
@@ -55,6 +55,13 @@ class ImageOptions(DataOptions):
         splits = self.load_splits(seed, self.image)
         data.check_images(splits, self.image, self.label)
         return self.encode_labels(splits, seed, limit)
+
+    def image_names(self, split: Dataset) -> dict[str, Any]:
+        """Return what tells the images of a split apart: columns named like an id, and their files."""
+        from .. import data
+
+        paths = data.image_paths(split, self.image)
+        return {**data.id_columns(split, [self.image]), **({"path": paths} if any(paths) else {})}
 
     def load_processing(self, model: str) -> Processing:
         """Load the checkpoint's image processor, at ``image_size``.
