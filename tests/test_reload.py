@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import tiny_models
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoModelForImageClassification, AutoModelForSequenceClassification
 from transformers import AutoModelForTokenClassification as Token
@@ -156,3 +157,15 @@ def test_a_saved_folder_holds_safetensors_and_the_code_alone(saved):
     assert {name for name in names if not name.endswith(".py")} == {"config.json", "model.safetensors"}
     assert "modeling_hf_attn.py" in names and not names & {"conversion.py", "maps.py", "__init__.py"}
     assert any(".hf_attn." in key for key in load_file(saved / "bert" / "model.safetensors"))
+
+
+@pytest.mark.parametrize("name", ["DeiTForImageClassification", "DeiTForImageClassificationWithTeacher"])
+def test_of_several_classes_of_one_task_the_saved_one_comes_back(tmp_path, name):
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 32}
+    config = transformers.DeiTConfig(image_size=32, patch_size=8, num_labels=3, **sizes)
+    model = swap_attention(getattr(transformers, name)(config).eval(), "entmax15")
+    model.save_pretrained(tmp_path)
+    again = AutoModelForImageClassification.from_pretrained(tmp_path).eval()
+    pixels = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert type(again) is type(model)
+    assert torch.equal(again(pixels).logits, model(pixels).logits)
