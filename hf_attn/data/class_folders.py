@@ -1,15 +1,20 @@
-"""Class folders: ``train/CLASS/…`` and so on, or ``CLASS/…``; which files are of which class, nothing is read here."""
+"""Class folders: ``train/CLASS/…`` and so on, or ``CLASS/…``; which files are of which class, and their rows."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from .columns import listing, refuse
+from .origin import mark_files
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +80,41 @@ def class_folders(path: Path, splits: dict[str, tuple[str, ...]], kind: Kind) ->
     return _checked({split: many[0] for split, many in by_split.items() if many}, kind)
 
 
+def rows_of_folders(
+    path: Path, splits: dict[str, tuple[str, ...]], kind: Kind, column: str, feature: Any, read: Callable[[Path], Any]
+) -> dict[str, Dataset] | None:
+    """The rows of a folder of class folders: ``column`` and ``label``, sorted by class and name; see above.
+
+    Args:
+        path: folder.
+        splits: names that the folder of a split may have, by split.
+        kind: of the files.
+        column: name of what the files hold.
+        feature: its type.
+        read: gives it, of a file.
+
+    Returns:
+        None if no folder beneath holds such files.
+
+    Raises:
+        InputError: as :func:`class_folders`, or what ``read`` refuses.
+    """
+    from datasets import ClassLabel, Dataset, Features
+
+    found = class_folders(path, splits, kind)
+    if found is None:
+        return None
+    names = sorted({name for classes in found.values() for name in classes} - {NO_CLASS})
+    features = Features({column: feature, "label": ClassLabel(names=names)})
+    number = {NO_CLASS: -1, **{name: index for index, name in enumerate(names)}}
+    made = {}
+    for split, classes in found.items():
+        files = [(file, number[name]) for name, many in classes.items() for file in many]
+        rows = {column: [read(file) for file, _ in files], "label": [label for _, label in files]}
+        made[split] = mark_files(Dataset.from_dict(rows, features), [str(file.relative_to(path)) for file, _ in files])
+    return made
+
+
 def _checked(roots: dict[str, Path], kind: Kind) -> Found:
     found = {split: _classes(root) for split, root in roots.items()}
     if "test" in found and found["train"] and not found["test"] and (loose := kind.among(visible(roots["test"]))):
@@ -86,13 +126,17 @@ def _checked(roots: dict[str, Path], kind: Kind) -> Found:
         for mistake in _unusable(root, found[split], kind)
     )
     files = [file for classes in found.values() for many in classes.values() for file in many]
-    there = [file for file in files if file.exists()]
-    if lost := [file for file in files if file not in set(there)]:
-        log.warning("%d links that lead to no file are left out: %s", len(lost), names_of(lost))
-    if ignored := sorted(set(there) - set(kind.among(there))):
+    lost = {file for file in files if not file.exists()}
+    if lost:
+        log.warning(
+            "%d links that lead to no file are left out: %s",
+            len(lost),
+            names_of([file for file in files if file in lost]),
+        )
+    if ignored := sorted(set(files) - lost - set(kind.among(files))):
         log.warning("%d files left out, which have no extension of %s: %s", len(ignored), kind.one, names_of(ignored))
     return {
-        split: {name: [file for file in kind.among(many) if file.exists()] for name, many in sorted(classes.items())}
+        split: {name: [file for file in kind.among(many) if file not in lost] for name, many in sorted(classes.items())}
         for split, classes in found.items()
     }
 

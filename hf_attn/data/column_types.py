@@ -29,14 +29,15 @@ def settle(files: Sequence[Rows]) -> None:
         if texts:
             kinds.add(_kind_of_texts(texts, kinds))
         if kinds <= {"int", "float", "bool", "text"} and (len(kinds) > 1 or texts):
-            goal = "text" if "text" in kinds else "float" if kinds == {"int", "float"} else kinds.copy().pop()
+            goal = "text" if "text" in kinds else "float" if kinds == {"int", "float"} else next(iter(kinds))
             if len(kinds) == 1 or goal in ("text", "float"):
                 for rows in having:
                     _convert(rows, name, goal)
         elif texts:
+            goal = _kind_of_texts(texts, set())
             for rows in having:
                 if name in rows.untyped:
-                    _convert(rows, name, _kind_of_texts(texts, set()))
+                    _convert(rows, name, goal)
     for rows in files:
         rows.untyped = frozenset()
 
@@ -81,13 +82,12 @@ def _convert(rows: Rows, name: str, goal: str) -> None:
     import pyarrow
 
     is_text = name in rows.untyped
-    if not is_text and _kind(rows, name) in (goal, "null"):
+    if goal == "text" if is_text else _kind(rows, name) in (goal, "null"):
         return
     values = rows.table[name].to_pylist()
     if is_text:
         readers: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "bool": _truth}
-        read = readers.get(goal)
-        made = values if read is None else [read(value) if value.strip() else None for value in values]
+        made = [readers[goal](value) if value.strip() else None for value in values]
     else:
         made = [None if value is None else float(value) if goal == "float" else _spelled(value) for value in values]
     kind = {"int": pyarrow.int64(), "float": pyarrow.float64(), "bool": pyarrow.bool_(), "text": pyarrow.string()}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .text_encoding import advice, guess, seen_wrong
+from .charsets import advice, guess, seen_wrong
 
 log = logging.getLogger(__name__)
 

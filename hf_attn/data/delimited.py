@@ -179,11 +179,12 @@ def _names(header: list[str], columns: dict[int, tuple[str, ...]], path: Path) -
     """Names of the columns that count: those without a name only if they hold more than the numbers of the rows."""
     names, unnamed = {}, []
     for place, name in enumerate(header):
-        values = [value.strip() for value in columns.get(place, ())]
-        rows = [str(row) for row in range(len(values) + 1)]
         if name:
             names[place] = name
-        elif any(values) and values not in (rows[:-1], rows[1:]):
+            continue
+        values = [value.strip() for value in columns.get(place, ())]
+        rows = [str(row) for row in range(len(values) + 1)]
+        if any(values) and values not in (rows[:-1], rows[1:]):
             names[place] = f"Unnamed: {place}"
             unnamed.append(f"{names[place]!r} ({sum(map(bool, values))} values)")
     if unnamed:

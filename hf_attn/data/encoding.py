@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import json
 import re
 from collections.abc import Sequence
@@ -158,8 +159,6 @@ def _piece_ids(tokenizer: Any, text: str, special: set[int]) -> list[int]:
 
 
 def _pieces(tokenizer: Any, text: str) -> list[str]:
-    import inspect
-
     takes = "split_special_tokens" in inspect.signature(tokenizer._tokenize).parameters
     return tokenizer._tokenize(text, **({"split_special_tokens": True} if takes else {})) if text else []
 

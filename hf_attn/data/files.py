@@ -24,13 +24,13 @@ SPLITS = {
     "test": ("test", "testing"),
 }
 NAMES = frozenset(name for names in SPLITS.values() for name in names)
-TEXTS = {".csv", ".tsv", ".json", ".jsonl", ".ndjson"}
+TEXTS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
 BINARY: dict[str, Callable[[Path], Rows]] = {
     ".parquet": read_parquet,
     ".arrow": read_arrow,
     ".feather": read_arrow,
 }
-READERS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".arrow", ".feather")
+READERS = (*TEXTS, *BINARY)
 """Extensions of what is read; those of text also packed, as ``.csv.gz``."""
 CURES = {
     **dict.fromkeys((".xlsx", ".xls", ".ods", ".xlsm"), "save the sheet as csv in UTF-8"),
@@ -86,9 +86,8 @@ def read_files(
 
 def _rows(path: Path, delimiter: str | None, encoding: str | None) -> dict[str, Rows]:
     kind = extension(path)
-    delimited = kind in (".csv", ".tsv") or (delimiter is not None and kind not in READERS and kind not in CURES)
-    if delimiter is not None and kind in (".txt", ""):
-        delimited = True
+    plain = kind in (".txt", "") or kind not in (*READERS, *CURES)
+    delimited = kind in (".csv", ".tsv") or (delimiter is not None and plain)
     if path.exists() and not path.is_file():  # to read a pipe would wait for ever
         raise InputError(f"{path} is no file: expected one of examples")
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from .class_folders import visible
 from .columns import listing
 from .contents import extension
-from .decoding import EXTENSIONS
+from .decoding import EXTENSIONS, is_image
 from .files import NAMES, READERS
 
 MOST = 20_000
@@ -50,7 +50,7 @@ def _advice(path: Path) -> list[str]:
             told.append(f"{count} files end in {kind}, which {CURES[kind]}")
     bare = [file for file, depth in files if depth and not file.suffix]
     if bare and not images:
-        what = "images by their content" if _is_image(bare[0]) else "files"
+        what = "images by their content" if is_image(bare[0]) else "files"
         told.append(
             f"{len(bare)} {what} have no extension (such as {bare[0].relative_to(path)}): rename them, to .png or .jpg "
             "for images and .txt for texts"
@@ -85,9 +85,3 @@ def _files(folder: Path, depth: int, left: list[int] | None = None) -> Iterator[
                 yield from _files(child, depth + 1, left)
         else:
             yield child, depth
-
-
-def _is_image(file: Path) -> bool:
-    from .decoding import is_image
-
-    return is_image(file)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from .class_folders import NO_CLASS, Kind, class_folders
+from .class_folders import Kind, rows_of_folders
 from .columns import listing
 from .decoding import EXTENSIONS
-from .origin import carry, mark_files, where
+from .origin import carry, where
 from .paths import no_path
 
 if TYPE_CHECKING:
@@ -177,18 +177,8 @@ def folder_splits(path: Path, splits: dict[str, tuple[str, ...]]) -> dict[str, D
     Raises:
         InputError: as :func:`class_folders.class_folders`.
     """
-    from datasets import ClassLabel, Dataset, Features, Image
+    from datasets import Image
 
-    found = class_folders(path, splits, IMAGES)
-    if found is None:
-        return None
-    names = sorted({name for classes in found.values() for name in classes} - {NO_CLASS})
-    features = Features({"image": Image(decode=False), "label": ClassLabel(names=names)})
-    made = {}
-    for split, classes in found.items():
-        number = {NO_CLASS: -1, **{name: index for index, name in enumerate(names)}}
-        files = [(file, number[name]) for name, many in classes.items() for file in many]
-        rows = [{"image": {"bytes": None, "path": str(file)}, "label": label} for file, label in files]
-        shown = [str(file.relative_to(path)) for file, _ in files]
-        made[split] = mark_files(Dataset.from_list(rows, features=features), shown)
-    return made
+    return rows_of_folders(
+        path, splits, IMAGES, "image", Image(decode=False), lambda file: {"bytes": None, "path": str(file)}
+    )

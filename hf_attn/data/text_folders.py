@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .class_folders import NO_CLASS, Kind, class_folders
+from .class_folders import Kind, rows_of_folders
 from .contents import read_text
-from .origin import mark_files
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -21,24 +20,9 @@ def text_folder(path: Path, splits: dict[str, tuple[str, ...]], encoding: str | 
     Raises:
         InputError: as there, or a file that is empty or not UTF-8 (or ``encoding``).
     """
-    from datasets import ClassLabel, Dataset, Features, Value
+    from datasets import Value
 
-    found = class_folders(path, splits, TEXTS)
-    if found is None:
-        return None
-    names = sorted({name for classes in found.values() for name in classes} - {NO_CLASS})
-    features = Features({"text": Value("string"), "label": ClassLabel(names=names)})
-    made = {}
-    for split, classes in found.items():
-        number = {NO_CLASS: -1, **{name: index for index, name in enumerate(names)}}
-        files = [(file, number[name]) for name, many in classes.items() for file in many]
-        rows = {
-            "text": [_text(file, encoding) for file, _ in files],
-            "label": [label for _, label in files],
-        }
-        shown = [str(file.relative_to(path)) for file, _ in files]
-        made[split] = mark_files(Dataset.from_dict(rows, features), shown)
-    return made
+    return rows_of_folders(path, splits, TEXTS, "text", Value("string"), lambda file: _text(file, encoding))
 
 
 def _text(file: Path, encoding: str | None) -> str:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable
 
 SAMPLE = 1 << 20
+Judge = Callable[[bytes, str], float | None]
+"""Says from 0 to 1 how much bytes read like text in an encoding; None where they are not of it."""
 CYRILLIC = "cp1251 koi8_r cp866".split()
 LATIN = "cp1252 mac_roman cp850 cp1250 cp1254".split()
 SCRIPTS = {
@@ -97,20 +99,25 @@ def _decoded(data: bytes, name: str) -> str | None:
         return None
 
 
-def _double(share: Callable[[int, int], float]) -> Callable[[bytes, str], float | None]:
+def _judged(data: bytes, name: str, mark: Callable[[str, int], float]) -> float | None:
+    """The mean mark of the characters that are not ASCII, each given by its text and place; None where none is read."""
+    text = _decoded(data, name)
+    if text is None:
+        return None
+    marks = [mark(text, place) for place, character in enumerate(text) if character > "\x7f"]
+    return sum(marks) / len(marks) if marks else None
+
+
+def _double(share: Callable[[int, int], float]) -> Judge:
     """Judge of an encoding of two bytes a character, by what its characters' bytes say of how common they are."""
 
     def judge(data: bytes, name: str) -> float | None:
-        text = _decoded(data, name)
-        if text is None:
-            return None
-        marks = []
-        for place, character in enumerate(text):
-            if character > "\x7f":
-                pair = character.encode(name, "replace")
-                alone = max(text[place - 1 : place], text[place + 1 : place + 2]) <= "\x7f"
-                marks.append(0.1 if alone or len(pair) != 2 else share(pair[0], pair[1]))
-        return sum(marks) / len(marks) if marks else None
+        def mark(text: str, place: int) -> float:
+            pair = text[place].encode(name, "replace")
+            alone = max(text[place - 1 : place], text[place + 1 : place + 2]) <= "\x7f"
+            return 0.1 if alone or len(pair) != 2 else share(pair[0], pair[1])
+
+        return _judged(data, name, mark)
 
     return judge
 
@@ -139,46 +146,36 @@ def _kana(lead: int, trail: int) -> float:
     return 1.0 if lead in (0xA4, 0xA5) else 0.9 if lead == 0xA1 else 0.8 if 0xB0 <= lead <= 0xCF else 0.3
 
 
-def _of_letters(letters: str, weight: float) -> Callable[[bytes, str], float | None]:
+def _of_letters(letters: str, weight: float) -> Judge:
     """Judge of an alphabet: its letters stand together in words, and no capital follows a small letter."""
     inside = re.compile(f"[{letters}]")
 
-    def judge(data: bytes, name: str) -> float | None:
-        text = _decoded(data, name)
-        if text is None:
-            return None
-        marks = []
-        for place, character in enumerate(text):
-            if character > "\x7f":
-                near = text[place - 1 : place] + text[place + 1 : place + 2]
-                odd = character.isupper() and text[place - 1 : place].islower() or re.search("[A-Za-z]", near)
-                good = bool(inside.match(character)) and bool(inside.search(near)) and not odd
-                marks.append(weight if good else 0.4 if character in QUOTES else 0.0)
-        return sum(marks) / len(marks) if marks else None
+    def mark(text: str, place: int) -> float:
+        character, before = text[place], text[place - 1 : place]
+        near = before + text[place + 1 : place + 2]
+        odd = character.isupper() and before.islower() or re.search("[A-Za-z]", near)
+        good = bool(inside.match(character)) and bool(inside.search(near)) and not odd
+        return weight if good else 0.4 if character in QUOTES else 0.0
 
-    return judge
+    return lambda data, name: _judged(data, name, mark)
 
 
 def _latin(data: bytes, name: str) -> float | None:
     """Letters within words of ASCII letters, and the quotes and dashes that word processors set."""
-    text = _decoded(data, name)
-    if text is None:
-        return None
-    marks = []
-    for place, character in enumerate(text):
-        if character > "\x7f":
-            before, after = text[place - 1 : place], text[place + 1 : place + 2]
-            if character.isalpha() and character not in "\xba\xaa":
-                odd = character.isupper() and before.islower() or min(before, after) > "\x7f"
-                marks.append(0.1 if odd else 0.35 if character in "ðþýÐÞÝ" else 0.7)
-            else:
-                within = before.isalpha() and after.isalpha() and character not in "\u2019\u2013\u2014\u2026\xb7\xa0"
-                marks.append(0.7 if character in QUOTES and not within else 0.05)
-    order = 0.001 * LATIN.index(name)
-    return sum(marks) / len(marks) - order if marks else None
+    score = _judged(data, name, _latin_mark)
+    return None if score is None else score - 0.001 * LATIN.index(name)
 
 
-JUDGES: dict[str, Callable[[bytes, str], float | None]] = {
+def _latin_mark(text: str, place: int) -> float:
+    character, before, after = text[place], text[place - 1 : place], text[place + 1 : place + 2]
+    if character.isalpha() and character not in "\xba\xaa":
+        odd = character.isupper() and before.islower() or min(before, after) > "\x7f"
+        return 0.1 if odd else 0.35 if character in "ðþýÐÞÝ" else 0.7
+    within = before.isalpha() and after.isalpha() and character not in "\u2019\u2013\u2014\u2026\xb7\xa0"
+    return 0.7 if character in QUOTES and not within else 0.05
+
+
+JUDGES: dict[str, Judge] = {
     "cp932": _double(_japanese),
     "gb18030": _double(_chinese),
     "big5": _double(_traditional),
