@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -74,11 +74,22 @@ def cheap_attention(model: nn.Module) -> Iterator[None]:
 
     That is the plain one where there is dropout, from random bits, or where sdpa's backward pass in bf16 is slow.
     """
-    from .attention.maps import own_implementation
+    from .attention import attention_layers
+    from .attention.dispatch import IMPLEMENTATION
 
-    config: Any = model.config
-    with own_implementation(model) if config._attn_implementation == "sdpa" else nullcontext():
+    if model.config._attn_implementation != "sdpa":  # type: ignore[union-attr]
         yield
+        return
+    modules = (model, *attention_layers(model).values())
+    configs: dict[int, Any] = {id(m.config): m.config for m in modules if hasattr(m, "config")}
+    before = {key: config._attn_implementation for key, config in configs.items()}
+    for config in configs.values():
+        config._attn_implementation = IMPLEMENTATION
+    try:
+        yield
+    finally:
+        for key, config in configs.items():
+            config._attn_implementation = before[key]
 
 
 class BitDropout(nn.Dropout):

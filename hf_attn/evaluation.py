@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from .attention.modes import evaluation_mode
 from .errors import InputError
 from .metrics import METRICS, Outcome, check_metric, default_metric, direction, evaluate_metric, outcome
-from .models.trainable import evaluation_mode
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

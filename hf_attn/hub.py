@@ -140,7 +140,7 @@ def files_to_push(folder: Path) -> list[str]:
     """
     found = {path for pattern in PUSHED for path in folder.glob(pattern) if path.is_file()}
     found |= {folder / name for name in code_files(folder)}
-    found |= {path for path in folder.glob("figures/*.png") if path.is_file() and _is_shown(path, folder)}
+    found |= _shown_figures(folder)
     root = folder.resolve()
     away = [path.relative_to(folder).as_posix() for path in sorted(found) if not _lies_in(path.resolve(), root)]
     if away:
@@ -167,10 +167,12 @@ def code_files(folder: Path) -> list[str]:
     return sorted(found)
 
 
-def _is_shown(path: Path, folder: Path) -> bool:
+def _shown_figures(folder: Path) -> set[Path]:
+    """Figures that a run draws, and those that the card shows."""
     card = folder / "README.md"
     shown = card.read_text("utf-8", errors="replace") if card.is_file() else ""
-    return path.stem in PICTURES or f"figures/{path.name}" in shown
+    figures = (path for path in folder.glob("figures/*.png") if path.is_file())
+    return {path for path in figures if path.stem in PICTURES or f"figures/{path.name}" in shown}
 
 
 def _lies_in(path: Path, root: Path) -> bool:

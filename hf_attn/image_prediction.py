@@ -23,8 +23,8 @@ def image_logits(model: "PreTrainedModel", processor: Any, images: Sequence[Any]
     """
     import torch
 
+    from .attention.modes import evaluation_mode
     from .data.processing import Processing
-    from .models.trainable import evaluation_mode
 
     processing = Processing(processor)
     rows = pixels_of(images, processing)

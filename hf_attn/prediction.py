@@ -151,9 +151,7 @@ def load(source: str | Path) -> "tuple[PreTrainedModel, Any]":
 
     from . import models
     from .models.checkpoint_files import check_model_folder
-    from .registration import register_model_types
 
-    register_model_types()
     source = Path(source).expanduser() if Path(source).expanduser().exists() else source
     check_model_folder(source)
     task, known = trained_task(source)
@@ -207,10 +205,10 @@ def logits(
     """
     import torch
 
+    from .attention.modes import evaluation_mode
     from .data.encoding import encode
     from .data.text import Padding
     from .models.agreement import check_token_ids, fitted, padding
-    from .models.trainable import evaluation_mode
 
     tokenizer = fitted(tokenizer, model)
     encoded = encode(tokenizer, texts, text_pair)

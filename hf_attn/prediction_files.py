@@ -120,9 +120,7 @@ def kept_columns(table: Any, keep: Sequence[str], used: Sequence[str | None]) ->
 def run_takes_images(run: str) -> bool:
     """Return whether the model of a run classifies images, by its configuration; what cannot be loaded does not."""
     from .prediction import trained_task
-    from .registration import register_model_types
 
-    register_model_types()
     try:
         return trained_task(run)[0] == "image-classification"
     except InputError:

@@ -1,6 +1,5 @@
 """What is given to :func:`hf_attn.predict`, made a list, or refused in a line that says what was given."""
 
-import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -94,10 +93,11 @@ def tell_pairs(source: "str | Path | PreTrainedModel", text_pair: Sequence[str] 
 
 def trained_on_pairs(source: str) -> bool | None:
     """Return whether a run's texts were pairs, by its ``run.json``; None where that is not known."""
+    from .foreign_files import read_json
     from .hub_connection import optional_file
 
     path = optional_file(source, "run.json")
     try:
-        return json.loads(path.read_text("utf-8"))["arguments"]["text_pair"] is not None if path else None
-    except (OSError, ValueError, KeyError, TypeError):
+        return read_json(path)["arguments"]["text_pair"] is not None if path else None
+    except (InputError, KeyError, TypeError):
         return None

@@ -148,19 +148,21 @@ def _split_mask(
     if mask is None:
         if not causal or queries == 1:
             return None, bias
-        keep = torch.ones(queries, keys, dtype=torch.bool, device=query.device).tril(keys - queries)
-        return keep[None, None], bias
+        return _past(queries, keys, query.device)[None, None], bias
     if mask.dim() == 2:  # flash attention's: which keys are no padding
         padding = mask[:, None, None, -keys:].bool()
-        if not causal or queries == 1:
-            return padding, bias
-        return padding & torch.ones(queries, keys, dtype=torch.bool, device=query.device).tril(keys - queries), bias
+        return padding & _past(queries, keys, query.device) if causal and queries > 1 else padding, bias
     mask = mask[..., :keys]
     if mask.dtype == torch.bool:
         return mask, bias
     keep = mask > torch.finfo(mask.dtype).min / 2
     added = mask.masked_fill(~keep, 0.0)
     return keep, added if bias is None else bias + added
+
+
+def _past(queries: int, keys: int, device: torch.device) -> Tensor:
+    """Which keys stand no later than a query, (queries, keys), the last query at the last key."""
+    return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)
 
 
 def _without_padding_bias(bias: Tensor, mask: Tensor, position_bias: Tensor | None) -> Tensor | None:

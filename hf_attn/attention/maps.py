@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from .dispatch import IMPLEMENTATION, find_layers, is_attention_layer, weights_of_call
+from .dispatch import find_layers, is_attention_layer, weights_of_call
+from .modes import evaluation_mode
 
 Indices = int | slice | Iterable[int] | Tensor
 """Which layers, heads or rows: a number, a slice, or several numbers."""
@@ -35,8 +36,7 @@ class Watch:
         heads: Indices | None,
         rows: Indices | None,
     ) -> None:
-        self.total = len(modules) * shared
-        self.layers = list(range(self.total)) if layers is None else resolve(layers, self.total, "layers")
+        self.layers = resolve(slice(None) if layers is None else layers, len(modules) * shared, "layers")
         self.heads, self.rows = heads, rows
         self.maps: dict[int, Tensor] = {}
         self.steps: dict[int, list[Tensor]] = {}
@@ -101,21 +101,6 @@ def resolve(chosen: Indices, size: int, what: str) -> list[int]:
 def attention_layers(model: nn.Module) -> dict[str, nn.Module]:
     """Return the layers of a model that go through transformers' attention interface, by name."""
     return {name: module for name, module in model.named_modules() if is_attention_layer(module)}
-
-
-@contextmanager
-def own_implementation(model: nn.Module) -> Iterator[None]:
-    """Send the attention of a model through :func:`dispatch.attend` inside the block, whatever it uses otherwise."""
-    modules = (model, *attention_layers(model).values())
-    configs: dict[int, Any] = {id(m.config): m.config for m in modules if hasattr(m, "config")}
-    before = {key: config._attn_implementation for key, config in configs.items()}
-    for config in configs.values():
-        config._attn_implementation = IMPLEMENTATION
-    try:
-        yield
-    finally:
-        for key, config in configs.items():
-            config._attn_implementation = before[key]
 
 
 _watches: ContextVar[tuple[Watch, ...]] = ContextVar("hf_attn_watches", default=())
@@ -220,15 +205,8 @@ def attention_map(
     Raises:
         ValueError: no such layer, head or row.
     """
-    modes = [(module, module.training) for module in model.modules() if module.training]
-    for module, _ in modes:
-        module.training = False
-    try:
-        with torch.no_grad(), watch_attention(model, layers, heads, rows) as watch:
-            model(**inputs) if isinstance(inputs, Mapping) else model(inputs)
-    finally:
-        for module, mode in modes:  # a frozen part stays in evaluation
-            module.training = mode
+    with evaluation_mode(model), torch.no_grad(), watch_attention(model, layers, heads, rows) as watch:
+        model(**inputs) if isinstance(inputs, Mapping) else model(inputs)
     order = sorted(watch.maps) if layers is None else watch.layers
     missing = [layer for layer in order if layer not in watch.maps]
     if missing or not order:

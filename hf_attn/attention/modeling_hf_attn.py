@@ -316,13 +316,9 @@ def model_class_for(base: type[PreTrainedModel]) -> type[PreTrainedModel]:
     Raises:
         ValueError: the attention of ``base`` does not go through transformers' attention interface.
     """
-    if issubclass(base, HfAttnMixin):
-        return base
-    base = vars(base).get("attn_base", base)  # of a saved model's own code
-    if base in _DERIVED:
-        return _DERIVED[base]
-    if not supported(base):
-        raise ValueError(refusal(base))
+    stock = vars(base).get("attn_base", base)  # of a saved model's own code
+    if not (issubclass(base, HfAttnMixin) or stock in _DERIVED or supported(stock)):
+        raise ValueError(refusal(stock))
     return derived_model_class(base)
 
 

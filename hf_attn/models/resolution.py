@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from ..attention.backbones import encoder_options
+from ..attention.modes import evaluation_mode
 from ..errors import InputError
-from .trainable import evaluation_mode
 
 TABLES = ("position_embeddings", "position_embedding")
 
