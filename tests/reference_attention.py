@@ -11,7 +11,7 @@ import numpy as np
 BISECTIONS = 200
 
 
-def attend(name, query, key, value, parameters, bias, keep, scaling, causal=False, **options):
+def attend(name, query, key, value, parameters, bias, keep, scaling, causal=False, crosses=False, **options):
     """Return context (batch, heads, queries, d) and weights (batch, heads, queries, keys)."""
     batch, heads, queries, size = query.shape
     keys = key.shape[2]
@@ -30,7 +30,7 @@ def attend(name, query, key, value, parameters, bias, keep, scaling, causal=Fals
             for i in range(queries):
                 allowed = [j for j in range(keys) if keep[b, h, i, j]]
                 row = {j: scores[b, h, i, j] + bias[b, h, i, j] for j in allowed}
-                place = i + keys - queries if causal else i
+                place = None if crosses else i + keys - queries if causal else i
                 found = normalized(name, row, query[b, h, i], key[b, h], h, place, parameters, scaling, **options)
                 for j, weight in found.items():
                     weights[b, h, i, j] = weight
@@ -87,7 +87,9 @@ def normalized(name, row, q, keys, h, place, parameters, scaling, window=None, g
     elif name == "sigmoid":
         other = {j: 1 / (1 + math.exp(-(s - math.log(len(row))))) for j, s in row.items()}
     elif name == "local":
-        near = {j: s for j, s in row.items() if abs(place - j) <= window or min(j, place) < global_tokens}
+        first = sorted(row)[:global_tokens]
+        distance = {j: 0 if place is None else abs(place - j) for j in row}  # none between two sequences
+        near = {j: s for j, s in row.items() if distance[j] <= window or j in first or place in first}
         other = {j: 0.0 for j in row} | (softmaxed(near) if near else {})
     elif name == "window":
         near = {j: s for j, s in row.items() if near_patches(place, j, len(keys), grid, window)}

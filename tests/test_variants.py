@@ -76,6 +76,11 @@ def cases_of(name: str) -> list[str]:
     return [which for which in CASES if which not in apart and (which != "bias" or VARIANTS[name].accepts_bias)]
 
 
+def stand_in(variant: Variant, which: str) -> None:
+    """Tell a variant what layer it is in, as a swap does."""
+    variant.causal, variant.crosses = which in ("causal", "cache"), which == "cross"
+
+
 def expected(name: str, variant: Variant, inputs: dict) -> tuple[np.ndarray, np.ndarray]:
     """Return context and weights by the loops."""
     shape = (*inputs["query"].shape[:3], inputs["key"].shape[2])
@@ -91,6 +96,7 @@ def expected(name: str, variant: Variant, inputs: dict) -> tuple[np.ndarray, np.
         keep.numpy(),
         inputs["scaling"] or SIZE**-0.5,
         causal=variant.causal,
+        crosses=variant.crosses,
         **(OPTIONS[name] if name in ("local", "window", "focal") else {}),
     )
 
@@ -100,7 +106,7 @@ def test_variant_equals_loop_in_float64(name, extra):
     variant = build(name, extra)
     for which in cases_of(name):
         inputs = case(which)
-        variant.causal = which in ("causal", "cache")
+        stand_in(variant, which)
         context, weights = variant(**inputs, need_weights=True)
         reference_context, reference_weights = expected(name, variant, inputs)
         assert np.abs(weights.detach().numpy() - reference_weights).max() < 1e-12, which
@@ -112,7 +118,7 @@ def test_fused_path_equals_plain_path_forward_and_backward(name, extra):
     variant = build(name, extra)
     for which in cases_of(name):
         results = []
-        variant.causal = which in ("causal", "cache")
+        stand_in(variant, which)
         for plain in (True, False):
             inputs = case(which)
             tensors = [
@@ -212,6 +218,7 @@ def test_identity_start_is_softmax_attention(name, extra):
     variant.reset_parameters()
     for which in cases_of(name):
         inputs = case(which, torch.float32)
+        stand_in(variant, which)
         for plain in (True, False):
             got = variant(**inputs, need_weights=plain)[0]
             assert (got - Variant(HEADS, SIZE)(**inputs)[0]).abs().max() < 1e-6, which

@@ -12,13 +12,19 @@ from .variant import select_rows, softmax_context, wide_products
 class Local(Blend):
     """Softmax over a window of ±``window`` positions and the first ``global_tokens``; those see and are seen by all.
 
-    Beltagy et al. 2020 (Longformer), section 3.1. Query i stands at position i; in a causal layer, where a cache may
-    hold more keys than there are queries, at i + (keys - queries), so that the last query meets the last key.
+    Beltagy et al. 2020 (Longformer), section 3.1. A position is a token's place in its own text: padding in front,
+    other texts of a packed row, and places of a cache that are not filled yet count for nothing. Where a cache holds
+    more keys than there are queries, the queries are the last tokens that it holds. A layer that has a window of its
+    own (sliding or chunked) keeps no first tokens, so that none are global there. In cross-attention, where the keys
+    are of another sequence, there is no distance: every key is in reach.
 
     Args:
         window: positions on each side.
-        global_tokens: first positions that are global, [CLS] being the first.
+        global_tokens: first tokens of a text that are global, [CLS] being the first.
         mix, init: see :class:`Blend`.
+
+    Raises:
+        ValueError: in the forward pass, numbers of queries and keys that are no tokens of one sequence.
     """
 
     equation = "softmax over |i-j| ≤ w and global tokens"
@@ -45,11 +51,37 @@ class Local(Blend):
     def near(self, query: Tensor, key: Tensor, keep: Tensor | None) -> Tensor:
         """Return which of the pairs that may be kept are in reach, boolean (1 or batch, 1, queries, keys)."""
         queries, keys = query.shape[-2], key.shape[-2]
-        at_query = torch.arange(queries, device=query.device)[:, None] + (keys - queries if self.causal else 0)
         at_key = torch.arange(keys, device=query.device)
-        near = (at_query - at_key).abs() <= self.window
-        near = (near | (at_key < self.global_tokens) | (at_query < self.global_tokens))[None, None]
+        if self.crosses:
+            near = (at_key >= 0)[None, None, None]
+            return near if keep is None else keep
+        at_query = torch.arange(queries, device=query.device) + self._first_place(queries, keys, keep)
+        near = ((at_query[:, None] - at_key).abs() <= self.window)[None, None]
+        if self.global_tokens and not self.windowed:
+            near = near | self._global(queries, at_key[None, None, None] >= 0 if keep is None else keep)
         return near if keep is None else near & keep
+
+    def _first_place(self, queries: int, keys: int, keep: Tensor | None) -> Tensor | int:
+        """Return the key at which the first query stands: the last query stands at the last key that it may see."""
+        if queries == keys:
+            return 0
+        if not self.causal:
+            raise ValueError(
+                f"attention variant {self.name!r} looks at positions, and {queries} queries and {keys} keys are no "
+                "tokens of one sequence: leave this layer out with attn_variant_include"
+            )
+        if keep is None:
+            return keys - queries
+        last = keep[..., -1, :].long().mul(torch.arange(keys, device=keep.device)).amax()
+        return (last - (queries - 1)).clamp_min(0)
+
+    def _global(self, queries: int, keep: Tensor) -> Tensor:
+        """Return which pairs hold one of the first tokens that a query may see, boolean as ``keep``."""
+        first = keep & (keep.cumsum(-1) <= self.global_tokens)
+        if self.causal:  # the first tokens see nothing that is not global
+            return first
+        sees_all = first.mT if keep.shape[-2] == 1 else first.diagonal(dim1=-2, dim2=-1)[..., None]
+        return first | sees_all
 
     def weights(
         self,

@@ -35,6 +35,7 @@ from .dispatch import IMPLEMENTATION, SLOT, dispatches, find_layers, heads_of, r
 from .efficient import Local as Local
 from .guard import send_to_variant
 from .head_mixing import TalkingHeads as TalkingHeads
+from .layer_kind import describe_layer
 from .normalizers import Sparsemax as Sparsemax
 from .own_variant import SavesOwnVariant
 from .patch_grid import Focal as Focal
@@ -139,7 +140,7 @@ def install_slots(model: PreTrainedModel, config: PreTrainedConfig) -> None:
         variant = make_variant(config.attn_variant, *heads_of(module), config.attn_variant_kwargs)
         if variant.needs_patches:
             _check_patches(model, name, getattr(variant, "grid", None))
-        variant.causal = bool(getattr(module, "is_causal", False))
+        describe_layer(variant, name, module)
         setattr(module, SLOT, variant)
     send_to_variant(model)
 

@@ -49,8 +49,11 @@ class Variant(nn.Module):
     needs_patches: ClassVar[bool] = False
     normalized: ClassVar[bool] = True
     fused_path: ClassVar[str] = "sdpa"
-    # Whether the layer is causal, so that its last query stands at its last key.
+    # What the layer is: causal, so that queries are the last of the tokens seen; between two sequences; windowed, so
+    # that a cache drops the first tokens. See layer_kind.py.
     causal: bool = False
+    crosses: bool = False
+    windowed: bool = False
 
     def __init__(self, num_heads: int, head_dim: int, init: str = "identity") -> None:
         super().__init__()
