@@ -134,8 +134,8 @@ def predict_command(argv: list[str]) -> None:
         "texts",
         nargs="+",
         metavar="TEXT|FILE",
-        help="texts, or one file: csv, tsv, json, jsonl, parquet, or txt with a text a line; "
-        "images: files, folders, or one table of them",
+        help="texts, or one file: csv, tsv, json, jsonl (each also as .gz, .bz2, .xz, .zst), parquet, arrow, or txt "
+        "with a text a line; images: files, folders, or one table of them",
     )
     option("--text", metavar="COLUMN", help="column of the texts in FILE (default: text, or the only one)")
     option(
@@ -144,6 +144,8 @@ def predict_command(argv: list[str]) -> None:
         help="column of the second texts in FILE; or the second text itself (default: none)",
     )
     option("--image", metavar="COLUMN", help="column of the images, or of their paths, in FILE (default: image)")
+    option("--delimiter", metavar="CHARACTER", help="between the fields of a csv or tsv FILE (default: , and tab)")
+    option("--encoding", metavar="NAME", help="of a FILE of text, such as cp1252 or shift_jis (default: UTF-8)")
     option(
         "--keep",
         metavar="COLUMN",
@@ -175,6 +177,8 @@ def predict_command(argv: list[str]) -> None:
         text=given.text,
         text_pair=given.text_pair,
         image=given.image,
+        delimiter=given.delimiter,
+        encoding=given.encoding,
         keep=given.keep,
         top_k=given.top_k,
         batch_size=given.batch_size,

@@ -85,12 +85,16 @@ def opened(image: Any, white: int | None = None) -> "Image":
         raise InputError(f"an array of shape {image.shape} is no image: {error}") from None
 
 
-def read_images(given: Sequence[str], column: str | None = None) -> tuple[list[str], list[Any], Any]:
+def read_images(
+    given: Sequence[str], column: str | None = None, delimiter: str | None = None, encoding: str | None = None
+) -> tuple[list[str], list[Any], Any]:
     """Return names and sources of images (files, those of a folder, or of a table's column), and that table or None.
 
     Args:
-        given: image files and folders of them, or one csv, tsv, json, jsonl or parquet file.
+        given: image files and folders of them, or one table of them; see :func:`data.files.read_files`.
         column: of the images, or of their paths, in that file; ``image``, or the only one of images, by default.
+        delimiter: between the fields of a csv or tsv file.
+        encoding: of a file of text; UTF-8 by default.
 
     Raises:
         InputError: nothing there, or a column that holds no images.
@@ -98,12 +102,12 @@ def read_images(given: Sequence[str], column: str | None = None) -> tuple[list[s
     from .data.contents import extension
     from .data.decoding import EXTENSIONS
     from .data.files import READERS
+    from .prediction_inputs import for_tables
 
     path = Path(given[0])
-    if len(given) == 1 and extension(path) in READERS:
-        return _from_table(path, column or "image")
-    if column is not None:
-        raise InputError(f"--image names a column, but there is no file ({', '.join(READERS)}) to read it from")
+    if len(given) == 1 and (extension(path) in READERS or (delimiter is not None and path.is_file())):
+        return _from_table(path, column or "image", delimiter, encoding)
+    for_tables(image=column, delimiter=delimiter, encoding=encoding)
     files: list[Path] = []
     for name in given:
         found = Path(name)
@@ -117,7 +121,9 @@ def read_images(given: Sequence[str], column: str | None = None) -> tuple[list[s
     return [str(file) for file in files], list(files), None
 
 
-def _from_table(path: Path, column: str) -> tuple[list[str], list[Any], Any]:
+def _from_table(
+    path: Path, column: str, delimiter: str | None, encoding: str | None
+) -> tuple[list[str], list[Any], Any]:
     from datasets import DatasetDict
 
     from .data.files import read
@@ -126,7 +132,7 @@ def _from_table(path: Path, column: str) -> tuple[list[str], list[Any], Any]:
 
     if not path.exists():
         raise InputError(f"no such file: {path}")
-    table = located(read(path), column, path)
+    table = located(read(path, delimiter=delimiter, encoding=encoding), column, path)
     check_images(DatasetDict({str(path): table}), column)
     values = [value for batch in image_column(table, column) for value in batch]
     sources = [source_of(value) for value in values]

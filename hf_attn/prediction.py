@@ -133,8 +133,10 @@ def label_names(model: "PreTrainedModel", outputs: int) -> tuple[str, ...]:
     Raises:
         InputError: two have one name, so that a prediction would not tell them apart.
     """
+    from .data.encoding import characters
+
     known = {int(index): str(name) for index, name in (model.config.id2label or {}).items()}
-    names = tuple(known.get(index, f"LABEL_{index}") for index in range(outputs))
+    names = tuple(characters([known.get(index, f"LABEL_{index}") for index in range(outputs)], "label names"))
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
         raise InputError(f"the model has several classes named {twice[0]!r}: name each one in config.json, id2label")

@@ -1,7 +1,6 @@
-"""Texts and images read from files and predictions written to them, for ``hf-attn predict``."""
+"""Predictions for texts or images, given or in a file, printed or written to one, for ``hf-attn predict``."""
 
 import json
-import logging
 import os
 import re
 from collections.abc import Sequence
@@ -11,9 +10,6 @@ from typing import Any
 from .errors import InputError, nearest
 from .whole_files import whole
 
-logger = logging.getLogger(__name__)
-
-TEXT_FILES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".txt")
 OUTPUTS = (".jsonl", ".parquet")
 OWN = ("text", "text_pair", "image", "label", "score", "probabilities", "value")
 """Columns of the output that are not the file's."""
@@ -29,6 +25,8 @@ def predict_to(
     text: str | None = None,
     text_pair: str | None = None,
     image: str | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
     keep: Sequence[str] = (),
     top_k: int | None = None,
     batch_size: int = 32,
@@ -43,6 +41,8 @@ def predict_to(
         text: Column of the texts in the file.
         text_pair: Column of the second texts in the file; where texts are given, the second text itself.
         image: Column of the images, or of their paths, in the file.
+        delimiter: Between the fields of a csv or tsv file.
+        encoding: Of a csv, tsv, json, jsonl or txt file; UTF-8 by default.
         keep: Columns of the file that go into ``output`` too, beside those named like an id; ``all`` is every one.
         top_k: Keep the most probable labels; by default 1 when printed, all when written.
         batch_size: Texts or images a forward pass.
@@ -54,6 +54,7 @@ def predict_to(
     """
     from transformers.utils.logging import disable_progress_bar
 
+    from .data.reading import without_surrogates
     from .prediction import check_options, predict
     from .prediction_inputs import texts_of
 
@@ -68,13 +69,15 @@ def predict_to(
             raise InputError("--text and --text_pair are for texts, and this model classifies images")
         from .image_prediction import read_images
 
-        names, inputs, table = read_images(given, image)
-        rows: list[Row] = [{"image": name} for name in names]
+        names, inputs, table = read_images(given, image, delimiter, encoding)
+        rows: list[Row] = [{"image": without_surrogates(name)} for name in names]
     else:
         if image:
             raise InputError("--image is for images, and this model classifies texts")
-        inputs, pairs, table = read_texts(given, text, text_pair)
-        texts_of(inputs, pairs)
+        from .prediction_texts import read_texts
+
+        inputs, pairs, table = read_texts(given, text, text_pair, delimiter, encoding)
+        inputs, pairs = texts_of(inputs, pairs)
         rows = [{"text": first} for first in inputs]
         for row, second in zip(rows, pairs or [], strict=False):
             row["text_pair"] = second
@@ -125,77 +128,6 @@ def run_takes_images(run: str) -> bool:
         return trained_task(run)[0] == "image-classification"
     except InputError:
         return False
-
-
-def read_texts(
-    given: Sequence[str], text: str | None, text_pair: str | None
-) -> tuple[list[str], list[str] | None, Any]:
-    """Return the texts, the second texts where there are pairs, and the table that they are from, where there is one.
-
-    Raises:
-        InputError: The file is missing or unreadable, or has no such column; a column is named but there is no file.
-    """
-    path = Path(given[0])
-    if len(given) > 1 or path.suffix.lower() not in TEXT_FILES or "\n" in given[0]:
-        if text is not None:
-            raise InputError(f"--text names a column, but there is no file ({', '.join(TEXT_FILES)}) to read it from")
-        if text_pair is not None and len(given) > 1:
-            raise InputError(f"--text_pair goes with one text, {len(given)} were given: put the pairs into a file")
-        return list(given), None if text_pair is None else [text_pair], None
-    if not path.exists():
-        raise InputError(f"no such file: {path} (a text that ends like a file's name must come from a file)")
-    if path.suffix.lower() == ".txt":
-        if text or text_pair:
-            raise InputError(f"{path} has no columns, so --text and --text_pair do not apply: expected a text a line")
-        return read_lines(path), None, None
-    from .data.files import read
-
-    table = read(path)
-    names = [column_name(table, text, path), *([text_pair] if text_pair else [])]
-    if text_pair and text_pair not in table.column_names:
-        raise InputError(f"no column {text_pair!r} in {path} (columns: {', '.join(table.column_names)})")
-    columns = [list(table[name]) for name in names]
-    wrong = [fault for name, column in zip(names, columns, strict=True) if (fault := no_text(name, column))]
-    if wrong:
-        raise InputError(f"{path}: {'; '.join(wrong)}: expected a text in each row")
-    return columns[0], columns[1] if text_pair else None, table
-
-
-def no_text(name: str, column: Sequence[Any]) -> str | None:
-    """Return which rows of a column are no text, counted from 1."""
-    bad = [row for row, value in enumerate(column, start=1) if not isinstance(value, str)]
-    if not bad:
-        return None
-    first = column[bad[0] - 1]
-    what = "no value" if first is None else type(first).__name__
-    return f"column {name} holds values that are not text in {len(bad)} rows, the first is row {bad[0]} ({what})"
-
-
-def column_name(table: Any, text: str | None, path: Path) -> str:
-    """Return the column of the texts: the named one, else ``text``, else the only one that holds text."""
-    names = list(table.column_names)
-    if text is not None:
-        if text not in names:
-            raise InputError(f"no column {text!r} in {path} (columns: {', '.join(names)})")
-        return text
-    strings = [name for name in names if getattr(table.features[name], "dtype", "") in ("string", "large_string")]
-    if "text" in names or len(strings) == 1:
-        return "text" if "text" in names else strings[0]
-    raise InputError(f"{path} has no column 'text' (columns: {', '.join(names)}): name the one to read by --text")
-
-
-def read_lines(path: Path) -> list[str]:
-    """Return the lines of a text file that are not blank; those left out between texts are told."""
-    try:
-        lines = path.read_text("utf-8-sig").rstrip().split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as UTF-8 text: {error}") from error
-    blank = [number for number, line in enumerate(lines, start=1) if not line.strip()]
-    if len(blank) == len(lines):
-        raise InputError(f"{path} is empty: expected a text a line")
-    if blank:
-        logger.warning("%s: %d blank lines are left out, the first is line %d", path, len(blank), blank[0])
-    return [line for line in lines if line.strip()]
 
 
 def check_output(path: Path, overwrite: bool, given: Sequence[str] = ()) -> None:

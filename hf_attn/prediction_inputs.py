@@ -61,8 +61,25 @@ def texts_of(texts: Any, text_pair: Any) -> tuple[list[str], list[str] | None]:
         wrong.append(f"{len(found[0])} texts but {len(found[1])} in text_pair: expected one for each")
     if wrong:
         raise InputError("; ".join(wrong))
-    plain = [[str(text) for text in column] for column in found]
+    from .data.encoding import characters
+
+    plain = [characters([str(text) for text in column]) for column in found]
     return plain[0], plain[1] if text_pair is not None else None
+
+
+def for_tables(*, delimiter: str | None, encoding: str | None, **columns: str | None) -> None:
+    """Refuse options that say how a file is read, and which column of it, where there is no file.
+
+    Raises:
+        InputError: one of them is given.
+    """
+    from .data.files import READERS
+
+    wrong = [f"--{name} names a column" for name, value in columns.items() if value is not None]
+    reading = {"delimiter": delimiter, "encoding": encoding}
+    wrong += [f"--{name} says how a file is read" for name, value in reading.items() if value is not None]
+    if wrong:
+        raise InputError(f"{' and '.join(wrong)}, but there is no file ({', '.join(READERS)}) to read it from")
 
 
 def images_of(images: Any) -> list[Any]:

@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qs
 
 import uvicorn
 import yaml
@@ -58,6 +59,8 @@ class Repository:
     private: bool
     commits: dict[str, dict[str, File]] = field(default_factory=dict)
     head: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
+    """Names of commits, or of the heads of other branches."""
 
     def commit(self, files: dict[str, File]) -> str:
         self.head = hashlib.sha1(f"{self.name} {len(self.commits)}".encode()).hexdigest()
@@ -65,7 +68,7 @@ class Repository:
         return self.head
 
     def at(self, revision: str) -> tuple[str, dict[str, File]]:
-        sha = self.head if revision in ("main", "HEAD") else revision
+        sha = self.head if revision in ("main", "HEAD") else self.tags.get(revision, revision)
         if sha not in self.commits:
             raise Refusal(404, f"no revision {revision}", "RevisionNotFound")
         return sha, self.commits[sha]
@@ -114,6 +117,15 @@ class HubServer:
             Route(repo + "/tree/{revision}", self.tree),
             Route(repo + "/tree/{revision}/{path:path}", self.tree),
             Route("/{user}/{name}/resolve/{revision}/{path:path}", self.resolve),
+            Route("/datasets/{user}/{name}/resolve/{revision}/{path:path}", self.resolve),
+        ]
+        data = repo.replace("models", "datasets")
+        routes += [
+            Route(data, self.info),
+            Route(data + "/revision/{revision}", self.info),
+            Route(data + "/tree/{revision}", self.tree),
+            Route(data + "/tree/{revision}/{path:path}", self.tree),
+            Route(data + "/paths-info/{revision}", self.paths_info, methods=["POST"]),
         ]
         return Starlette(routes=routes, exception_handlers={Refusal: self.refuse})  # type: ignore[dict-item]
 
@@ -137,7 +149,8 @@ class HubServer:
     def repository(self, request: Request, write: bool = False) -> Repository:
         owner, name = request.path_params["user"], request.path_params["name"]
         user = self.caller(request, owner if write else None)
-        found = self.repositories.get(f"{owner}/{name}")
+        kind = "datasets/" if re.match("/(api/)?datasets/", request.url.path) else ""
+        found = self.repositories.get(f"{kind}{owner}/{name}")
         if found is None or (found.private and user != owner):
             raise Refusal(404 if user else 401, "Repository not found", "RepoNotFound")
         return found
@@ -239,7 +252,8 @@ class HubServer:
         repository = self.repository(request)
         sha, files = repository.at(request.path_params.get("revision", "main"))
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-        known = {"id": repository.name, "modelId": repository.name, "sha": sha, "private": repository.private}
+        name = repository.name.removeprefix("datasets/")
+        known = {"id": name, "modelId": name, "sha": sha, "private": repository.private}
         siblings = [{"rfilename": path} for path in sorted(files)]
         fixed = {"lastModified": now, "createdAt": now, "tags": [], "downloads": 0, "likes": 0, "gated": False}
         return JSONResponse({**known, **fixed, "siblings": siblings})
@@ -250,9 +264,23 @@ class HubServer:
         under = {path: file for path, file in files.items() if not folder or path.startswith(f"{folder}/")}
         if folder and not under:
             raise Refusal(404, f"no folder {folder}", "EntryNotFound")
+        listed = [file.entry(path) for path, file in sorted(under.items())]
         if request.query_params.get("recursive", "").lower() != "true":
-            under = {path: file for path, file in under.items() if "/" not in path[len(folder) :].strip("/")}
-        return JSONResponse([file.entry(path) for path, file in sorted(under.items())])
+            depth = len(folder.split("/")) if folder else 0
+            deeper = {"/".join(path.split("/")[: depth + 1]) for path in under if path.count("/") > depth}
+            listed = [entry for entry in listed if entry["path"].count("/") == depth]
+            listed += [{"type": "directory", "path": path, "oid": "0" * 40} for path in sorted(deeper)]
+        return JSONResponse(listed)
+
+    async def paths_info(self, request: Request) -> Response:
+        files = self.repository(request).at(request.path_params["revision"])[1]
+        sent = (await request.body()).decode()
+        form = parse_qs(sent)
+        asked = json.loads(sent)["paths"] if sent.startswith("{") else form.get("paths", [])
+        folders = {path for path in asked if any(name.startswith(f"{path}/") for name in files)}
+        found = [files[path].entry(path) for path in asked if path in files]
+        found += [{"type": "directory", "path": path, "oid": "0" * 40} for path in folders]
+        return JSONResponse(found)
 
     async def resolve(self, request: Request) -> Response:
         sha, files = self.repository(request).at(request.path_params["revision"])

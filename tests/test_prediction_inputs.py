@@ -204,7 +204,7 @@ def test_the_cases(run, tmp_path):
     assert [row["id"] for row in written(run, tmp_path / "two.csv")] == ["A17", "A18"]
     rows = written(run, tmp_path / "pairs.csv", text="q1", text_pair="q2")
     assert [(row["text"], row["text_pair"]) for row in rows] == [("good movie", "bad movie"), ("bad", "never again")]
-    with pytest.raises(InputError, match=r"not text in 1 rows, the first is row 2 \(no value\)"):
+    with pytest.raises(InputError, match=r"not text in 1 rows \(line 2 of nulls.jsonl; no value\)"):
         written(run, tmp_path / "nulls.jsonl")
 
 

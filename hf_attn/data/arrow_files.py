@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from .columns import listing
 from .reading import Rows, refuse_duplicates
 
 
@@ -49,7 +50,10 @@ def _plain(table: Any) -> Rows:
     unusable = {}
     for place, field in enumerate(table.schema):
         column, why = _plain_column(table.column(place))
-        if why:
+        column, damage = _without_bad_bytes(column)
+        if damage:
+            unusable[field.name] = f"column '{field.name}' holds {damage}: write it anew with texts that are"
+        elif why:
             unusable[field.name] = f"column '{field.name}' is of type {field.type}, which is neither text nor label"
         if column is not table.column(place):
             table = table.set_column(place, field.name, column)
@@ -78,6 +82,24 @@ def _plain_column(column: Any) -> tuple[Any, bool]:
         return column, False
     except (pyarrow.ArrowException, ValueError, TypeError, NotImplementedError):
         return pyarrow.array([_written(value) for value in column], pyarrow.string()), True
+
+
+def _without_bad_bytes(column: Any) -> tuple[Any, str]:
+    """The column with U+FFFD for bytes that are not UTF-8, which writers may leave unchecked, and what is wrong."""
+    import pyarrow
+    import pyarrow.types as types
+
+    try:
+        column.validate(full=True)
+        return column, ""
+    except pyarrow.ArrowInvalid:
+        pass
+    if not (types.is_string(column.type) or types.is_large_string(column.type)):
+        return pyarrow.nulls(len(column), pyarrow.string()), "values that are damaged or not UTF-8"
+    given = [value.as_buffer().to_pybytes() if value.is_valid else None for value in column]
+    texts = [None if value is None else value.decode("utf-8", "replace") for value in given]
+    bad = [row for row, (value, text) in enumerate(zip(given, texts, strict=True)) if text and text.encode() != value]
+    return pyarrow.array(texts, pyarrow.string()), f"{len(bad)} values that are not UTF-8 (rows {listing(bad)}, from 0)"
 
 
 def plain_type(kind: Any) -> Any:

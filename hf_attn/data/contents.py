@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import InputError
 from .charsets import advice, guess, seen_wrong
+from .reading import HALF, SURROGATE, without_surrogates
 
 log = logging.getLogger(__name__)
 
@@ -72,10 +73,14 @@ def read_text(path: Path, encoding: str | None = None) -> str:
     """
     data = read_bytes(path)
     if not data:
-        raise InputError(f"{path} is empty: expected a file with at least two examples")
+        raise InputError(f"{path} is empty: expected a file of examples")
     text = decoded(data, path, encoding)
     if "\0" in text:
         raise InputError(f"{path} holds NUL bytes: expected a text file in UTF-8")
+    if half := SURROGATE.search(text):
+        line = text.count("\n", 0, half.start()) + 1
+        log.warning("%s: %s, first in line %d: U+FFFD takes its place", path, HALF, line)
+        text = without_surrogates(text)
     if wrong := seen_wrong(text):
         log.warning(
             "%s holds %r, as a text does that was read in a wrong encoding and saved again: look at line %d",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import json
+import logging
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +13,9 @@ from weakref import WeakKeyDictionary
 
 from ..errors import InputError
 from .columns import listing
+from .reading import HALF, SURROGATE, without_surrogates
+
+log = logging.getLogger(__name__)
 
 UNLIMITED = 2**31
 HIDDEN = "\U000f0000\U000f0001"
@@ -49,11 +53,23 @@ def encode(
     if longest is not None and longest <= special:
         raise InputError(f"max_length {longest}: {special} special tokens leave no room for text")
     limits = {"truncation": longest is not None, "max_length": longest}
-    found = _encode(tokenizer, list(texts), None if text_pair is None else list(text_pair), limits)
+    pairs = None if text_pair is None else characters(text_pair)
+    found = _encode(tokenizer, characters(texts), pairs, limits)
     empty = [first + row for row, ids in enumerate(found["input_ids"]) if not ids]
     if empty:
         raise InputError(f"no token is left of {len(empty)} texts (rows {listing(empty)}, from 0): leave them out")
     return found
+
+
+def characters(texts: Sequence[str], what: str = "texts") -> list[str]:
+    """Return the texts with U+FFFD for each half of a surrogate pair, and a line in the log if there was one.
+
+    Such halves come from JSON, or from an argument whose bytes are not UTF-8; no tokenizer takes them.
+    """
+    bad = [row for row, text in enumerate(texts) if SURROGATE.search(text)]
+    if bad:
+        log.warning("%d %s hold %s, the first at %d: U+FFFD takes its place", len(bad), what, HALF, bad[0])
+    return [without_surrogates(text) for text in texts] if bad else list(texts)
 
 
 def limit(tokenizer: Any, max_length: int | None = None) -> int | None:

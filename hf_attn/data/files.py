@@ -93,7 +93,7 @@ def _rows(path: Path, delimiter: str | None, encoding: str | None) -> dict[str, 
     try:
         if kind in BINARY and path.suffix.lower() not in COMPRESSED:
             if path.stat().st_size == 0:
-                raise InputError(f"{path} is empty: expected a file with at least two examples")
+                raise InputError(f"{path} is empty: expected a file of examples")
             found = {"": BINARY[kind](path)}
         elif delimited:
             text = read_text(path, encoding)

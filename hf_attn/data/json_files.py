@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import InputError
 from .columns import listing
-from .reading import SURROGATE, Rows, no_rows, refuse_duplicates, rows_of, without_surrogates
+from .reading import HALF, SURROGATE, Rows, no_rows, refuse_duplicates, rows_of, without_surrogates
 
 log = logging.getLogger(__name__)
 
@@ -154,10 +154,5 @@ def _cleaned(content: Any, text: str, path: Path, unit: str, numbers: list[int] 
         return content
     first = numbers[bad[0]] if numbers else bad[0]
     place = f", the first in {unit} {first}" if isinstance(content, list) else ""
-    log.warning(
-        "%s: half a surrogate pair, which is no character, stands in %d rows%s: U+FFFD takes its place",
-        path,
-        len(bad),
-        place,
-    )
+    log.warning("%s: %s, stands in %d rows%s: U+FFFD takes its place", path, HALF, len(bad), place)
     return without_surrogates(content)

@@ -13,6 +13,7 @@ from ..errors import InputError, nearest
 from . import classes, multilabel, regression
 from .columns import labelled, missing, refuse, without_nan
 from .origin import carry, unusable
+from .reading import HALF, SURROGATE
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -41,6 +42,14 @@ class Labels:
     names: tuple[str, ...] = ()
     column: str | tuple[str, ...] = "label"
     counts: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse names that no file can hold, before the run that would write them.
+
+        Raises:
+            InputError: as a ``ClassLabel`` in the metadata of a parquet file may have them.
+        """
+        refuse(f"the label name {name!r} holds {HALF}: rename it" for name in self.names if SURROGATE.search(name))
 
     @property
     def num_labels(self) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import InputError
 
 SURROGATE = re.compile("[\ud800-\udfff]")
+HALF = "half a surrogate pair, which is no character"
 Columns = dict[str, list[Any]]
 
 
@@ -65,9 +66,9 @@ def _as_text(value: Any) -> str | None:
 
 
 def without_surrogates(value: Any) -> Any:
-    """A value of JSON with U+FFFD for each half of a surrogate pair, which is no character."""
+    """A value of JSON with each surrogate pair as the character that it means, and U+FFFD for half of one."""
     if isinstance(value, str):
-        return SURROGATE.sub("\ufffd", value)
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     if isinstance(value, list):
         return [without_surrogates(item) for item in value]
     if isinstance(value, dict):
@@ -84,4 +85,4 @@ def refuse_duplicates(names: Sequence[str], where: str) -> None:
 
 def no_rows(path: Path) -> InputError:
     """The error for a file that has a header at most."""
-    return InputError(f"{path} has no rows: expected at least two examples")
+    return InputError(f"{path} has no rows: expected examples")

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, nearest
-from ..hub_connection import use_cache_if_unreachable
 from . import bad_rows, origin
-from .columns import UNLABELLED, missing, one_line, refuse
+from .columns import UNLABELLED, missing, refuse
 from .contents import extension
 from .files import READERS, SPLITS, split_of
 from .folders import Source, read_folder, read_given
+from .hub_datasets import load_hub
 from .image_files import digest, is_image_struct, undecoded
 from .splitting import LEAST, cut
 
@@ -130,21 +130,25 @@ def fingerprint(splits: DatasetDict) -> str:
 def _find(source: Source) -> dict[str, Dataset]:
     """The splits of ``source`` under the names they have there."""
     path = Path(source.name).expanduser()
+    if source.revision and path.exists():
+        raise InputError(
+            f"revision '{source.revision}' given with {path}, which is here: it names a state of a Hub dataset"
+        )
     if path.is_dir():
         return read_folder(path.joinpath(*filter(None, (source.data_dir, source.subset))), source)
     if extension(path) in READERS or path.is_file():
-        for name, value in (("subset", source.subset), ("data_dir", source.data_dir)):
-            if value:
-                raise InputError(
-                    f"{name} '{value}' given with the file {path}: it names a part of a Hub dataset or folder"
-                )
+        parts = {"revision": source.revision, "subset": source.subset, "data_dir": source.data_dir}
+        if told := [f"{name} '{value}'" for name, value in parts.items() if value]:
+            raise InputError(
+                f"{', '.join(told)} given with the file {path}: it names a part of a Hub dataset or folder"
+            )
         if not path.is_file():
             files = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
             raise InputError(f"no file {path}{nearest(path.name, files)}")
         return {name or "train": split for name, split in read_given([path], source)[0].items()}
     if not HUB_ID.fullmatch(source.name) or source.name.startswith("."):
         raise InputError(_no_such(source.name))
-    return _hub(source)
+    return load_hub(source)
 
 
 def _no_such(name: str) -> str:
@@ -156,23 +160,6 @@ def _no_such(name: str) -> str:
     if name.count("/") > 1 and HUB_ID.fullmatch("/".join(name.split("/")[:2])) and not name.startswith("."):
         return f"{told}; a folder of a dataset is named by --data_dir"
     return told
-
-
-def _hub(source: Source) -> dict[str, Dataset]:
-    from datasets import load_dataset
-
-    use_cache_if_unreachable()
-    more = {"revision": source.revision, "data_dir": source.data_dir}
-    try:
-        loaded = load_dataset(source.name, source.subset, **{name: value for name, value in more.items() if value})
-    except ConnectionError:
-        raise InputError(
-            f"dataset '{source.name}' is no file or folder here, and the Hub cannot be reached or does not have it; "
-            "offline, give a csv, tsv, json, jsonl or parquet file, a folder of them, or an id that is in the cache"
-        ) from None
-    except Exception as error:
-        raise InputError(f"dataset '{source.name}' does not load: {one_line(error)}") from None
-    return dict(loaded)
 
 
 def _named(found: dict[str, Dataset], source: str) -> dict[str, Dataset]:

@@ -1,0 +1,152 @@
+"""What predict reads its texts from: every file that training reads, in the same way, and nothing else in silence."""
+
+import bz2
+import gzip
+import json
+import lzma
+
+import numpy as np
+import pyarrow
+import pytest
+from tiny_bert import TEXTS, save_tiny_bert
+from tiny_vit import picture, save_tiny_vit
+
+import hf_attn
+from hf_attn import cli
+from hf_attn.errors import InputError
+from hf_attn.prediction_files import predict_to
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return save_tiny_bert(tmp_path_factory.mktemp("runs") / "cards")
+
+
+LINES = "".join(json.dumps({"text": text, "id": f"A{row}"}) + "\n" for row, text in enumerate(TEXTS))
+CSV = "id,text\n" + "".join(f'A{row},"{text}"\n' for row, text in enumerate(TEXTS))
+ARROW = pyarrow.table({"text": TEXTS, "id": [f"A{row}" for row in range(len(TEXTS))]})
+
+
+def arrow(path, make=pyarrow.ipc.new_file):
+    with make(str(path), ARROW.schema) as writer:
+        writer.write_table(ARROW)
+
+
+FILES = {
+    "a.ndjson": lambda path: path.write_text(LINES),
+    "a.jsonl.gz": lambda path: path.write_bytes(gzip.compress(LINES.encode())),
+    "a.csv.gz": lambda path: path.write_bytes(gzip.compress(CSV.encode())),
+    "a.csv.bz2": lambda path: path.write_bytes(bz2.compress(CSV.encode())),
+    "a.tsv.xz": lambda path: path.write_bytes(lzma.compress(CSV.replace(",", "\t").encode())),
+    "A.CSV": lambda path: path.write_text(CSV),
+    "a.arrow": arrow,
+    "a.feather": lambda path: arrow(path, pyarrow.ipc.new_stream),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_file_that_training_reads_is_read(run, tmp_path, name):
+    FILES[name](tmp_path / name)
+    predict_to(str(run), [str(tmp_path / name)], output=str(tmp_path / "out.jsonl"))
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [(row.pop("id"), row.pop("text")) for row in rows] == [(f"A{i}", text) for i, text in enumerate(TEXTS)]
+    assert rows == hf_attn.predict(run, TEXTS)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options"),
+    [
+        ("a.csv", "text;id\n{};1\n".encode("cp1252"), {"delimiter": ";", "encoding": "cp1252"}),
+        ("a.csv", "text\n{}\n".encode("shift_jis"), {"encoding": "shift_jis"}),
+        ("a.jsonl", '{"text": "{}"}\n'.encode("utf-16"), {"encoding": "utf-16"}),
+        ("a.txt", "{}\r\n".encode("cp1252"), {"encoding": "cp1252"}),
+        ("a.txt.gz", gzip.compress(b"{}\n"), {}),
+        ("a.txt", b"text|id\n{}|1\n", {"delimiter": "|"}),
+        ("a.dat", b"text|id\n{}|1\n", {"delimiter": "|"}),
+    ],
+)
+def test_encoding_and_delimiter_are_those_of_training(run, tmp_path, name, content, options):
+    text = {"cp1252": "déjà vu “once”", "shift_jis": "日本語", "utf-16": "naïve"}.get(options.get("encoding"), "so, so")
+    packed = name.endswith("gz")
+    plain = gzip.decompress(content) if packed else content
+    encoded = text.encode(options.get("encoding", "utf-8").replace("utf-16", "utf-16-le"))
+    mark = "{}".encode(options.get("encoding", "utf-8").replace("utf-16", "utf-16-le"))
+    data = plain.replace(mark, encoded)
+    (tmp_path / name).write_bytes(gzip.compress(data) if packed else data)
+    predict_to(str(run), [str(tmp_path / name)], output=str(tmp_path / "out.jsonl"), **options)
+    (row,) = (json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines())
+    assert row["text"] == text and row["score"] == pytest.approx(hf_attn.predict(run, [text])[0]["score"])
+
+
+def test_the_command_has_the_options(run, tmp_path, monkeypatch, capsys):
+    (tmp_path / "a.csv").write_bytes("wort;text\nx;müde\n".encode("cp1252"))
+    cli.dispatch(
+        ["predict", str(run), str(tmp_path / "a.csv"), "--text", "text", "--delimiter", ";"] + ["--encoding", "cp1252"]
+    )
+    assert capsys.readouterr().out.splitlines()[0] == "müde"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["mails.xlsx"], r"extension '\.xlsx' is not read; .* save the sheet as csv"),
+        (["mails.dat"], r"extension '\.dat' is not read; .*if these words are the text, put them into a \.txt file"),
+        (["mails"], r"extension '' is not read"),
+        (["mails.pkl"], "it may run code"),
+        (["folder"], "folder is a folder: give a file in it"),
+        (["mails.csv", "more.csv"], r"mails\.csv is a file: give one file, or texts alone"),
+        (["a text", "folder"], "folder is a folder: give one file"),
+        (["gone.csv.gz"], "no such file: gone.csv.gz"),
+        (["gone.arrow"], "no such file: gone.arrow"),
+        (["gone.xlsx"], "no such file: gone.xlsx"),
+        (["gone.gz"], "no such file: gone.gz"),
+        (["empty.csv"], r"empty\.csv is empty: expected a file of examples$"),
+        (["header.csv"], r"header\.csv has no rows: expected examples$"),
+        (["mixed.jsonl"], r"column 'text' mixes str \(line 1\) and int \(line 2\)"),
+        (["nulls.jsonl"], r"not text in 2 rows \(lines 3, 4 of nulls\.jsonl; no value\)"),
+        (["latin.txt"], "latin.txt is not UTF-8 .*--encoding cp1252"),
+    ],
+)
+def test_no_name_of_a_file_is_taken_for_a_text(tmp_path, monkeypatch, given, message):
+    for name in ("mails.xlsx", "mails.dat", "mails", "mails.pkl", "mails.csv", "more.csv"):
+        (tmp_path / name).write_text(CSV)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "header.csv").write_text("text,id\n")
+    (tmp_path / "mixed.jsonl").write_text('{"text": "a"}\n{"text": 7}\n')
+    (tmp_path / "nulls.jsonl").write_text('{"text": "a"}\n\n{"text": null}\n{"id": 1}\n')
+    (tmp_path / "latin.txt").write_bytes("déjà vu".encode("cp1252"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=message) as caught:
+        predict_to("no such model", given)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["3.50", "and/or", "I unpacked the file.zip", "see example.com", "a.b.c", "", "x" * 999]
+)
+def test_texts_that_only_look_like_a_path_are_texts(run, tmp_path, monkeypatch, capsys, text):
+    monkeypatch.chdir(tmp_path)
+    predict_to(str(run), [text])
+    assert capsys.readouterr().out.splitlines()[0] == text
+
+
+@pytest.mark.parametrize("options", [{"delimiter": ";"}, {"encoding": "cp1252"}])
+def test_options_of_a_file_need_one(tmp_path, options):
+    for given in (["a text"], ["a text", "another"]):
+        with pytest.raises(InputError, match=f"--{next(iter(options))} says how a file is read, but there is no file"):
+            predict_to("no such model", given, **options)
+
+
+def test_a_table_of_images_is_read_as_training_reads_it(tmp_path):
+    vit, random = save_tiny_vit(tmp_path / "vit"), np.random.default_rng(0)
+    for colour, name in enumerate(("é.png", "b.png")):
+        picture(colour, random).save(tmp_path / name)
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress("photo;n\né.png;1\nb.png;2\n".encode("cp1252")))
+    options = {"image": "photo", "delimiter": ";", "encoding": "cp1252", "output": str(tmp_path / "out.jsonl")}
+    predict_to(str(vit), [str(tmp_path / "a.csv.gz")], **options)
+    found = [json.loads(line)["label"] for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    files = [tmp_path / "é.png", tmp_path / "b.png"]
+    assert found == [row["label"] for row in hf_attn.predict(vit, files)]
+    with pytest.raises(InputError, match="--delimiter says how a file is read, but there is no file"):
+        predict_to(str(vit), [str(tmp_path / "b.png"), str(tmp_path / "é.png")], delimiter=";")
