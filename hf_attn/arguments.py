@@ -78,6 +78,8 @@ def command_line(main: Callable[[list[str]], object]) -> NoReturn:
     distributed run the first process alone prints.
     """
     _log_to_stderr()
+    if not sys.stderr.isatty():  # bars of datasets would fill the file of a log
+        os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     status = 0
     try:
         main(sys.argv[1:])

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import ModelOutput
 
+from . import progress
 from .errors import InputError
 from .evaluation import predict
 from .models.trainable import head_modules
@@ -97,6 +97,6 @@ def features(
         accelerator: of the run.
         title: of the progress bar.
     """
-    bar = tqdm(loader, desc=title, disable=not accelerator.is_main_process, leave=False)
+    bar = progress.bar(loader, desc=title, disable=not accelerator.is_main_process, leave=False)
     found = predict(BelowHead(model).to(accelerator.device), bar, accelerator)
     return FeatureRows(found.logits, np.asarray(found.labels), found.ids)

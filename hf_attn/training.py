@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
-from tqdm.auto import tqdm
 
-from . import optim, output, step
+from . import optim, output, progress, step
 from .checkpoint import Checkpoints
 from .config import TrainConfig
 from .ema import EMA
@@ -190,9 +189,9 @@ def fit(
     return plain, history
 
 
-def _bar(history: History, accelerator: Accelerator) -> tqdm:
+def _bar(history: History, accelerator: Accelerator) -> Any:
     """A progress bar on the first process, which an error leaves on a line of its own."""
-    return tqdm(total=history.steps, initial=history.step, disable=not accelerator.is_main_process, unit="step")
+    return progress.bar(total=history.steps, initial=history.step, disable=not accelerator.is_main_process, unit="step")
 
 
 def _groups(loader: DataLoader, size: int, history: History) -> Iterator[list[Batch]]:

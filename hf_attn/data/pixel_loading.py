@@ -137,10 +137,10 @@ def _blocks(
     split: Dataset, image: str, processing: Processing, digests: list[bytes], name: str | None, notes: Notes
 ) -> Iterator[np.ndarray]:
     """Pixels of some rows at a time, (rows, 3, height, width) uint8, zero where an image is bad."""
-    from tqdm.auto import tqdm
+    from .. import progress
 
     at = 0
-    bar = tqdm(total=len(split), desc=f"decode {name}", unit=" images", disable=name is None, leave=False)
+    bar = progress.bar(total=len(split), desc=f"decode {name}", unit=" images", disable=name is None, leave=False)
     with quiet(), ThreadPoolExecutor(_workers()) as pool, bar:
         for images in image_column(split, image, BLOCK):
             block = np.zeros((len(images), 3, *processing.size), np.uint8)

@@ -132,11 +132,12 @@ def _tokens(
     split: Dataset, tokenizer: Any, text: str, text_pair: str | None, max_length: int | None, name: str | None
 ) -> Any:
     import pyarrow
-    from tqdm.auto import tqdm
+
+    from ..progress import bar
 
     types = {"input_ids": pyarrow.int32(), "attention_mask": pyarrow.int8(), "token_type_ids": pyarrow.int8()}
     batches = []
-    for at in tqdm(range(0, len(split), CHUNK), desc=f"tokenize {name}", disable=name is None, leave=False):
+    for at in bar(range(0, len(split), CHUNK), desc=f"tokenize {name}", disable=name is None, leave=False):
         rows = split[at : at + CHUNK]
         encoded = encode(tokenizer, rows[text], rows[text_pair] if text_pair else None, max_length, first=at)
         columns = {key: pyarrow.array(encoded[key], pyarrow.list_(types[key])) for key in types if key in encoded}
