@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,6 +60,7 @@ def attend(
 def maps_of(model: "PreTrainedModel", pixel_values: Tensor) -> dict[str, np.ndarray]:
     """Return (images, rows, columns) weights by title."""
     from .attention import attention_map, attention_rollout, supported
+    from .attention.backbones import grid_of
 
     inputs = {"pixel_values": pixel_values}
     own: Any = getattr(model, "attention_over_positions", None)
@@ -74,19 +74,21 @@ def maps_of(model: "PreTrainedModel", pixel_values: Tensor) -> dict[str, np.ndar
         rolled = attention_rollout(model, inputs)
     except (ValueError, IndexError):
         return {}
-    grids = {"last layer, mean of heads": patch_rows(last), "rollout over all layers": patch_rows(rolled)}
+    config = getattr(model.config, "vision_config", model.config)
+    grid = grid_of(config, last.shape[-1], pixel_values.shape[-2:])
+    grids = {"last layer, mean of heads": patch_rows(last, grid), "rollout over all layers": patch_rows(rolled, grid)}
     return {title: grid for title, grid in grids.items() if grid is not None}
 
 
-def patch_rows(weights: Tensor) -> np.ndarray | None:
+def patch_rows(weights: Tensor, grid: tuple[int, int] | None) -> np.ndarray | None:
     """Return the class token's weights of the patches, (images, rows, columns), of (images, tokens, tokens) weights.
 
-    The patches are the greatest square that fits, at the end; without a token before them it is the mean of all rows.
+    The patches are the last tokens; without a token before them it is the mean of all rows. None where the tokens are
+    no such grid.
     """
     tokens = weights.shape[-1]
-    side = isqrt(tokens)
-    before = tokens - side * side
-    if side < 2 or weights.shape[-2] != tokens:
+    if grid is None or min(grid) < 2 or weights.shape[-2] != tokens:
         return None
+    before = tokens - grid[0] * grid[1]
     row = weights[:, 0] if before else weights.mean(1)
-    return row[:, before:].reshape(-1, side, side).float().cpu().numpy()
+    return row[:, before:].reshape(-1, *grid).float().cpu().numpy()

@@ -1,5 +1,7 @@
 """A pooling head on any image encoder: equations, layout of positions, new parameters, freezing, refusals."""
 
+from types import SimpleNamespace
+
 import pytest
 import tiny_models
 import torch
@@ -18,7 +20,7 @@ from transformers.utils import is_timm_available
 
 import hf_attn
 from hf_attn import InputError, models
-from hf_attn.attention.backbones import as_map, build_encoder, describe
+from hf_attn.attention.backbones import as_map, build_encoder, describe, grid_of_timm
 from hf_attn.attention.modeling_attention_head import AttentionHeadForImageClassification, HfAttnHeadConfig
 from hf_attn.attention.modeling_cifar_resnet import CifarResNetForImageClassification
 from hf_attn.attention.pooling import HEADS
@@ -70,6 +72,22 @@ def test_patches_lie_row_by_row_after_the_prefix_on_oblong_images(model_type):
     for row in range(2):
         for column in range(5):
             assert torch.equal(map_[:, :, row, column], tokens[:, prefix + 5 * row + column])
+
+
+@pytest.mark.parametrize(
+    ("size", "tokens", "grid"),
+    [
+        ((224, 160), 1 + 140, (14, 10)),
+        ((64, 144), 1 + 36, (4, 9)),
+        ((96, 96), 1 + 36, (6, 6)),
+        ((64, 96), 1 + 23, None),
+    ],
+)
+def test_a_grid_of_timm_has_one_stride_on_both_sides_or_is_not_guessed(size, tokens, grid):
+    assert grid_of_timm(SimpleNamespace(num_prefix_tokens=1), tokens, size) == grid
+    if grid:
+        embedding = SimpleNamespace(dynamic_feat_size=lambda size: (grid[0], grid[1]))
+        assert grid_of_timm(SimpleNamespace(num_prefix_tokens=1, patch_embed=embedding), tokens, size) == grid
 
 
 @pytest.mark.parametrize("model_type", ["swin", "focalnet", "convnext", "resnet", "dinov3_convnext"])

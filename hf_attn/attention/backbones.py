@@ -141,7 +141,8 @@ def as_map(hidden_state: Tensor, encoder: nn.Module, size: Sequence[int]) -> tup
     if hidden_state.dim() == 4:
         return hidden_state, hidden_state.new_zeros(len(hidden_state), 0, hidden_state.shape[1])
     tokens = hidden_state.shape[1]
-    grid = grid_of(encoder, tokens, size)
+    timm = getattr(encoder, "timm_model", None)
+    grid = grid_of(encoder.config, tokens, size) if timm is None else grid_of_timm(timm, tokens, size)
     if grid is None:
         raise ValueError(
             f"{type(encoder).__name__} gives {tokens} tokens for an image of {size[0]} × {size[1]} pixels, which are "
@@ -151,22 +152,22 @@ def as_map(hidden_state: Tensor, encoder: nn.Module, size: Sequence[int]) -> tup
     return patches.transpose(1, 2).unflatten(2, grid), prefix
 
 
-def grid_of(encoder: nn.Module, tokens: int, size: Sequence[int]) -> tuple[int, int] | None:
+def grid_of(config: Any, tokens: int, size: Sequence[int]) -> tuple[int, int] | None:
     """Return rows and columns of the patches that the last of ``tokens`` tokens stand for; None if nothing fits.
 
     An encoder of one resolution has one token a patch; what is left are class and register tokens. One of several
     stages halves the grid, rounding up, and has one more token at most.
+
+    Args:
+        config: the encoder's.
+        tokens: what it gives.
+        size: height and width of the image in pixels.
     """
-    config = encoder.config
-    patch = getattr(config, "patch_size", None)
+    patch, staged = getattr(config, "patch_size", None), hasattr(config, "depths")
     height, width = (patch, patch) if isinstance(patch, int) else (patch or (0, 0))[:2]
-    if patch is not None and not hasattr(config, "depths"):
-        rows, columns = size[0] // height, size[1] // width
+    if not staged:
+        rows, columns = (size[0] // height, size[1] // width) if height and width else (0, 0)
         return (rows, columns) if 0 < rows * columns <= tokens else None
-    if patch is None and not hasattr(config, "depths"):
-        prefix = getattr(getattr(encoder, "timm_model", None), "num_prefix_tokens", 0)
-        rows = round(((tokens - prefix) * size[0] / size[1]) ** 0.5)
-        return (rows, (tokens - prefix) // rows) if rows and (tokens - prefix) % rows == 0 else None
     height, width = height or 4, width or 4
     rows, columns = -(-size[0] // height), -(-size[1] // width)
     while rows * columns not in (tokens, tokens - 1):
@@ -174,6 +175,21 @@ def grid_of(encoder: nn.Module, tokens: int, size: Sequence[int]) -> tuple[int, 
             return None
         rows, columns = -(-rows // 2), -(-columns // 2)
     return rows, columns
+
+
+def grid_of_timm(model: Any, tokens: int, size: Sequence[int]) -> tuple[int, int] | None:
+    """:func:`grid_of` of a model of timm: by its patch embedding, or by a stride that both sides have in common."""
+    embedding: Any = getattr(model, "patch_embed", None)
+    patches = tokens - getattr(model, "num_prefix_tokens", 0)
+    if hasattr(embedding, "dynamic_feat_size"):
+        rows, columns = embedding.dynamic_feat_size(tuple(size))
+        if rows * columns == patches:
+            return rows, columns
+    strides = range(1, min(size) + 1)
+    down = {(size[0] // stride, size[1] // stride) for stride in strides}
+    up = {(-(-size[0] // stride), -(-size[1] // stride)) for stride in strides}
+    grids = [(rows, columns) for rows, columns in down | up if rows * columns == patches]
+    return grids[0] if len(grids) == 1 else None
 
 
 def describe(config: PreTrainedConfig, num_stages: int) -> tuple[list[int], int, list[str]]:

@@ -61,8 +61,8 @@ def swap_attention(model: PreTrainedModel, variant: str, include: str = "", **kw
     config.architectures = [cls.__name__]
     if _RECORDED is not None:  # which submodules give output_attentions; transformers keeps it by class
         dict.__setitem__(_RECORDED, str(cls), swapped._can_record_outputs)
-    install_slots(swapped, config)
     bind_to_copies(model, copies)
+    install_slots(swapped, config)
     place_slots(swapped)
     check_saveable(swapped)
     return name_unsaved(swapped, f"{variant} variant of {model.name_or_path}")

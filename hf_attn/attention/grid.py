@@ -1,7 +1,8 @@
 """Where patches stand: the tokens of a vision transformer's layer as a grid.
 
-The n tokens are a prefix (class token, registers) and then the patches, row by row. Unless it is told, the grid is the
-largest square that fits: 197 tokens are 1 + 14·14, 261 are 5 + 16·16.
+The n tokens are a prefix (class token, registers) and then the patches, row by row. In a model the grid is that of the
+image (see image_grid.py); a variant by itself takes the one that it is given, or the largest square that fits: 197
+tokens are 1 + 14·14, 261 are 5 + 16·16.
 """
 
 import math
@@ -32,13 +33,12 @@ class PatchGrid:
             )
         self.rows, self.columns = grid or (int(math.sqrt(keys)),) * 2
         self.prefix = keys - self.rows * self.columns
-        if self.prefix < 0:
-            raise ValueError(f"grid={list(grid or ())} has {self.rows * self.columns} patches, the layer {keys} tokens")
-        if self.prefix > LARGEST_PREFIX:
-            shape = "square grid" if grid is None else f"grid of {self.rows} rows and {self.columns} columns"
+        shape = f"grid of {self.rows} rows and {self.columns} columns" if grid else "square grid"
+        if not 0 <= self.prefix <= LARGEST_PREFIX:
+            cure = "" if grid else "give grid=[rows, columns], or "
             raise ValueError(
                 f"{keys} tokens are no {shape} of patches after at most {LARGEST_PREFIX} other tokens: "
-                "give grid=[rows, columns], or leave this layer out with attn_variant_include"
+                f"{cure}leave this layer out with attn_variant_include"
             )
 
     def near(self, window: int, device: torch.device) -> Tensor:

@@ -35,6 +35,7 @@ from .dispatch import IMPLEMENTATION, SLOT, dispatches, find_layers, heads_of, r
 from .efficient import Local as Local
 from .guard import send_to_variant
 from .head_mixing import TalkingHeads as TalkingHeads
+from .image_grid import forget_grids, watch_grid
 from .layer_kind import describe_layer
 from .normalizers import Sparsemax as Sparsemax
 from .own_variant import SavesOwnVariant
@@ -53,12 +54,6 @@ AUTO_CLASSES = (
     AutoModelForTokenClassification,
     AutoModelForImageClassification,
 )
-# Fields of a configuration whose layers see patches, but not one image's, row by row, as the last tokens.
-NO_GRID = {
-    "num_frames": "its layers see several frames",
-    "num_detection_tokens": "other tokens come after the patches",
-    "mask_ratio": "its patches are shuffled and masked",
-}
 
 
 class HfAttnMixin(SavesOwnVariant):
@@ -136,35 +131,14 @@ def install_slots(model: PreTrainedModel, config: PreTrainedConfig) -> None:
             f"attn_variant_include={config.attn_variant_include!r} matches none of the {len(layers)} attention layers "
             f"of {type(model).__name__}, from {next(iter(layers))} to {next(reversed(layers))}"
         )
+    forget_grids(model)
     for name, module in chosen.items():
         variant = make_variant(config.attn_variant, *heads_of(module), config.attn_variant_kwargs)
-        if variant.needs_patches:
-            _check_patches(model, name, getattr(variant, "grid", None))
         describe_layer(variant, name, module)
+        if variant.needs_patches:
+            watch_grid(variant, model, name)
         setattr(module, SLOT, variant)
     send_to_variant(model)
-
-
-def _check_patches(model: PreTrainedModel, layer: str, grid: Any) -> None:
-    """Refuse a layer that has no grid of patches, or one whose shape its configuration does not tell."""
-    config = getattr(model.get_submodule(layer), "config", None)
-    config = config or getattr(model.config, "vision_config", model.config)
-    name = f"{type(model).__name__.removeprefix('HfAttn')} cannot take the attention variant"
-    reason = "" if getattr(config, "patch_size", None) else f"{type(config).__name__} has no patch_size"
-    for field, words in NO_GRID.items():
-        reason = reason or (words if getattr(config, field, None) else "")
-    if reason:
-        raise ValueError(
-            f"{name} {model.config.attn_variant!r} on {layer}: no grid of patches, {reason}; choose a vision "
-            "transformer such as ViT or DINOv2, or the vision layers alone by attn_variant_include"
-        )
-    sizes = [getattr(config, size, None) or (0, 1) for size in ("image_size", "patch_size")]
-    oblong = any(isinstance(size, (list, tuple)) and len(set(size)) > 1 for size in sizes)
-    varied = {"image_sizes", "spatial_shapes"} & set(inspect.signature(model.forward).parameters)
-    if grid is None and (oblong or varied):
-        raise ValueError(
-            f"{name} {model.config.attn_variant!r} on {layer}: its patches are no square; give grid=[rows, columns]"
-        )
 
 
 def supported(base: type) -> bool:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from .efficient import Local
 from .grid import PatchGrid, mistakes
+from .image_grid import SeenGrid
 from .normalizers import Blend
 from .registry import register_variant
 from .variant import select_rows, softmax_context
@@ -23,7 +24,7 @@ class Window(Local):
 
     Args:
         window: patches on each side.
-        grid: rows and columns of patches; None is a square.
+        grid: rows and columns of patches, which every image must have; None is the grid of each image.
         mix, init: see :class:`Blend`.
     """
 
@@ -34,6 +35,7 @@ class Window(Local):
     fused_path = Local.fused_path
     identity = True
     needs_patches = True
+    seen: SeenGrid | None = None
 
     def __init__(
         self,
@@ -51,7 +53,7 @@ class Window(Local):
 
     def near(self, query: Tensor, key: Tensor, keep: Tensor | None) -> Tensor:
         """Return which of the pairs that may be kept are in reach, boolean (1 or batch, 1, queries, keys)."""
-        near = PatchGrid(query.shape[-2], key.shape[-2], self.grid).near(self.window, query.device)[None, None]
+        near = place(self, query, key).near(self.window, query.device)[None, None]
         return near if keep is None else near & keep
 
     fused = Local.fused
@@ -75,7 +77,7 @@ class Focal(Blend):
         window: patches on each side that are near.
         pool: side of a cell in patches; a list for several levels. 2 divides the grids 14·14 and 6·6, with 25 near and
             49 or 9 pooled keys, and of the single levels it moves a pretrained model the least.
-        grid: rows and columns of patches; None is a square.
+        grid: rows and columns of patches, which every image must have; None is the grid of each image.
         mix, init: see :class:`Blend`.
     """
 
@@ -86,6 +88,7 @@ class Focal(Blend):
     identity = True
     accepts_bias = False
     needs_patches = True
+    seen: SeenGrid | None = None
     fused_path = "sdpa on [k; Wk], [v; Wv]; no for masks per query, or dropout"
 
     def __init__(
@@ -139,7 +142,7 @@ class Focal(Blend):
         rows: Tensor | None = None,
     ) -> Tensor:
         """Return the weights; see :meth:`Variant.weights`."""
-        grid = PatchGrid(query.shape[-2], key.shape[-2], self.grid)
+        grid = place(self, query, key)
         member, share = self.cells(grid)
         near, cells = (select_rows(x, rows) for x in self.reach(grid, member, keep))
         scores, keep = self.masked_scores(query, key, bias, keep, scaling, rows)
@@ -168,7 +171,7 @@ class Focal(Blend):
         """Give the kernel the cells as further keys and values."""
         if dropout or (keep is not None and keep.shape[-2] > 1):
             return None
-        grid = PatchGrid(query.shape[-2], key.shape[-2], self.grid)
+        grid = place(self, query, key)
         member, share = self.cells(grid)
         visible = torch.cat(self.reach(grid, member, keep), -1)
         share = (share if keep is None else _shared(share * keep)).to(key.dtype)
@@ -177,6 +180,24 @@ class Focal(Blend):
         if self.beta is None:
             return focal
         return self.blended(softmax_context(query * scaling, key, value, None, keep, dropout), focal)
+
+
+def place(variant: Window | Focal, query: Tensor, key: Tensor) -> PatchGrid:
+    """Return where the tokens of a call stand: on the image's grid, or by itself on the variant's own.
+
+    Raises:
+        ValueError: the image has another grid than the variant was given, or the tokens are no such grid.
+    """
+    tokens = key.shape[-2]
+    if variant.seen is None or query.shape[-2] != tokens:
+        return PatchGrid(query.shape[-2], tokens, variant.grid)
+    seen = variant.seen.of(tokens)
+    if variant.grid is not None and tuple(variant.grid) != seen:
+        raise ValueError(
+            f"grid={list(variant.grid)}, but the image has {seen[0]} rows and {seen[1]} columns of patches: leave grid "
+            "out, or give images of that shape"
+        )
+    return PatchGrid(tokens, tokens, seen)
 
 
 def _shared(weights: Tensor) -> Tensor:
