@@ -14,6 +14,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoModelForImageClassification, AutoModelForSequenceClassification
 from transformers import AutoModelForTokenClassification as Token
+from transformers.models.auto import modeling_auto as auto_classes
 
 from hf_attn.attention import swap_attention
 
@@ -31,6 +32,14 @@ SAVED = {
     "wav2vec2": (BASE, "local", {"window": 2, "global_tokens": 0}),
     "t5": (BASE, "temperature", {}),
     "clip": (BASE, "linear", {}),
+    "gpt2": (auto_classes.AutoModelForCausalLM, "gated", {}),
+    "electra": (auto_classes.AutoModelForMaskedLM, "talking_heads", {}),
+    "xlm-roberta": (auto_classes.AutoModelForQuestionAnswering, "general", {}),
+    "bart": (auto_classes.AutoModelForSeq2SeqLM, "entmax15", {"mix": 0.5}),
+    "hubert": (auto_classes.AutoModelForCTC, "talking_heads", {}),
+    "whisper": (auto_classes.AutoModelForSpeechSeq2Seq, "cosine", {}),
+    "yolos": (auto_classes.AutoModelForObjectDetection, "gated", {}),
+    "siglip": (auto_classes.AutoModelForZeroShotImageClassification, "temperature", {}),
 }
 
 # Loads every folder, compares the logits, saves again where asked to, and prints what happened as JSON.

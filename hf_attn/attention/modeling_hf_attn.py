@@ -8,6 +8,7 @@ otherwise run softmax in silence. This file and its neighbours are saved beside 
 
 import copy
 import inspect
+import logging
 import re
 import sys
 from collections.abc import Mapping
@@ -17,20 +18,22 @@ from typing import Any
 import torch
 import transformers
 from torch import nn
-from transformers import (
-    AutoConfig,
-    AutoModel,
-    AutoModelForImageClassification,
-    AutoModelForSequenceClassification,
-    AutoModelForTokenClassification,
-    PreTrainedConfig,
-    PreTrainedModel,
-    initialization,
-)
+from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel, initialization
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping, register_checkpoint_conversion_mapping
 from transformers.models.auto.auto_factory import _BaseAutoModelClass
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
+from .auto_classes import PREFIX as PREFIX
+from .auto_classes import (
+    VariantName,
+    auto_map,
+    auto_names,
+    classes_of,
+    lost_head,
+    mappings,
+    register_config,
+    register_model,
+)
 from .dispatch import IMPLEMENTATION, SLOT, dispatches, find_layers, heads_of, refusal
 from .efficient import Local as Local
 from .guard import send_to_variant
@@ -45,15 +48,9 @@ from .saveable import drop_output_attentions
 from .similarity import Cosine as Cosine
 from .variant import Variant
 
-PREFIX = "hf_attn_"
+logger = logging.getLogger(__name__)
 _DERIVED: dict[type, Any] = {}
 """The classes made here, by what they were made of."""
-AUTO_CLASSES = (
-    AutoModel,
-    AutoModelForSequenceClassification,
-    AutoModelForTokenClassification,
-    AutoModelForImageClassification,
-)
 
 
 class HfAttnMixin(SavesOwnVariant):
@@ -90,6 +87,21 @@ class HfAttnMixin(SavesOwnVariant):
                     module.reset_parameters()
                     module._is_hf_initialized = True  # type: ignore[assignment]
         super().initialize_weights()  # type: ignore[misc]
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
+        """Load the model as transformers does, and say so where the head that was saved is left out."""
+        loaded = super().from_pretrained(*args, **kwargs)  # type: ignore[misc]
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        if lost := lost_head(model):
+            logger.warning("%s loaded as %s: %s", model.name_or_path, cls.__name__, lost)
+        return loaded
+
+    def save_pretrained(self, *args: Any, **kwargs: Any) -> None:
+        """Save the model as transformers does, and with its code the names of all Auto classes that know it."""
+        if type(self)._auto_class is not None:  # type: ignore[attr-defined]
+            self.config.auto_map = auto_map(self)  # type: ignore[attr-defined, arg-type]
+        super().save_pretrained(*args, **kwargs)
 
     def set_attn_implementation(self, attn_implementation: Any, *args: Any, **kwargs: Any) -> None:
         """Refuse any other attention function: the variant would be dropped in silence."""
@@ -185,7 +197,8 @@ def _derive(base: type, parents: tuple[type, ...], **namespace: Any) -> Any:
         exported = getattr(transformers, base.__name__, None)
         if exported not in (None, base) or name in {cls.__name__ for cls in _DERIVED.values()}:
             name += f"_{len(_DERIVED)}"
-        _DERIVED[base] = type(base)(name, parents, {"__module__": __name__, "attn_base": base, **namespace})
+        named = {"__module__": __name__, "__qualname__": name, "attn_base": base, **namespace}
+        _DERIVED[base] = type(base)(VariantName(name, base.__name__), parents, named)
         if exported is base:
             globals()[name] = _DERIVED[base]
     return _DERIVED[base]
@@ -226,20 +239,20 @@ def config_class_for(base: type[PreTrainedConfig]) -> type[PreTrainedConfig]:
         __doc__=f"{base.__name__} with an attention variant.",
         __annotations__={"attn_variant": str, "attn_variant_kwargs": dict | None, "attn_variant_include": str},
         __reduce__=_reduce_config,
-        model_type=PREFIX + base.model_type,
+        model_type=VariantName(PREFIX + base.model_type, base.model_type),
         attn_variant="dot_product",
         attn_variant_kwargs=None,
         attn_variant_include="",
     )
     known = CONFIG_MAPPING[base.model_type] if base.model_type in CONFIG_MAPPING else None
     if known is base or (known is None and _of_transformers(base)):
-        AutoConfig.register(cls.model_type, cls, exist_ok=True)
+        AutoConfig.register(str(cls.model_type), cls, exist_ok=True)
         _rename_keys(base.model_type, cls.model_type)
+        register_config(cls, base)
     cls._auto_class = "AutoConfig" if getattr(transformers, base.__name__, None) is base else None
-    for auto_class in AUTO_CLASSES:
-        for model in _classes_of(auto_class, base):
-            if supported(model):
-                model_class_for(model)
+    for model in {model: None for mapping in mappings() for model in classes_of(mapping, base)}:
+        if issubclass(model, PreTrainedModel) and supported(model):
+            register_model(model_class_for(model), model, cls, base)
     return cls
 
 
@@ -280,11 +293,6 @@ def variant_config(
     return config
 
 
-def _classes_of(auto_class: Any, config: type[PreTrainedConfig] | None) -> tuple[type, ...]:
-    found = auto_class._model_mapping.get(config, ())
-    return tuple(found) if isinstance(found, (list, tuple)) else (found,)
-
-
 def model_class_for(base: type[PreTrainedModel]) -> type[PreTrainedModel]:
     """Return the model class ``HfAttn<base>``, known to the Auto classes that know ``base``.
 
@@ -316,12 +324,9 @@ def derived_model_class(base: type[PreTrainedModel]) -> type[PreTrainedModel]:
         _rename_keys(base.__name__, cls.__name__)
     else:  # none, as transformers itself has none for it, even where it has its class' name or model type
         register_checkpoint_conversion_mapping(cls.__name__, [], overwrite=True)
-    for auto_class in AUTO_CLASSES:
-        if base in (bases := _classes_of(auto_class, base.config_class)):
-            known = tuple(_DERIVED[one] for one in bases if one in _DERIVED)  # of several, the saved name decides
-            auto_class._model_mapping.register(config_class, known if len(known) > 1 else cls, exist_ok=True)
-            if getattr(transformers, base.__name__, None) is base:
-                cls.register_for_auto_class(auto_class.__name__)
+    register_model(cls, base, config_class, base.config_class)  # type: ignore[arg-type]
+    if (found := auto_names(config_class, cls)) and getattr(transformers, base.__name__, None) is base:
+        cls.register_for_auto_class(found[0])
     return cls
 
 

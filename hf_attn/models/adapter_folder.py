@@ -18,6 +18,15 @@ logger = logging.getLogger(__name__)
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PREFIX = "base_model.model."
+TASK_TYPES = {
+    "SEQ_CLS": "text-classification",
+    "TOKEN_CLS": "token-classification",
+    "FEATURE_EXTRACTION": "feature-extraction",
+    "ForSequenceClassification": "text-classification",
+    "ForTokenClassification": "token-classification",
+    "ForImageClassification": "image-classification",
+}
+"""Tasks by what PEFT calls them, or by how the name of the class ends that it was put on."""
 
 
 def is_adapter(source: str | Path) -> bool:
@@ -50,6 +59,13 @@ def base_of(source: str | Path) -> str:
     return base
 
 
+def task_of(source: str | Path) -> str | None:
+    """Return the task that an adapter says it is for, as in :func:`hf_attn.load`; None where it says nothing."""
+    config = read_json(Path(source) / CONFIG)
+    cls = str((config.get("auto_mapping") or {}).get("base_model_class"))
+    return TASK_TYPES.get(config.get("task_type") or cls[cls.find("For") :])
+
+
 def base_faults(source: str | Path) -> list[str]:
     """Return why an adapter's base cannot be loaded, without loading it."""
     from .checkpoint_files import check_model_folder
@@ -63,7 +79,12 @@ def base_faults(source: str | Path) -> list[str]:
 
 
 def load_adapter(
-    source: str, variant: tuple[str | None, Mapping[str, Any] | None, str], *, task: str, labels: Any, **kwargs: Any
+    source: str,
+    variant: tuple[str | None, Mapping[str, Any] | None, str],
+    *,
+    task: str | None,
+    labels: Any,
+    **kwargs: Any,
 ) -> PreTrainedModel:
     """Load an adapter's base, put the adapter on it and merge it in.
 
@@ -86,6 +107,7 @@ def load_adapter(
     from .loading import load, one_line, quietly
 
     base, shapes = base_of(source), weight_shapes(Path(source) / WEIGHTS)
+    task = task or task_of(source)
     model = load(base, task=task, labels=labels, **kwargs)
     outputs = saved_outputs(model, shapes)
     if labels is None and outputs not in (None, model.config.num_labels):

@@ -7,15 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from transformers import (
-    AutoConfig,
-    AutoModel,
-    AutoModelForImageClassification,
-    AutoModelForSequenceClassification,
-    AutoModelForTokenClassification,
-    PreTrainedConfig,
-    PreTrainedModel,
-)
+from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from ..attention import model_class_for
@@ -25,16 +17,12 @@ from ..errors import InputError, nearest
 from ..hub_connection import optional_file, use_cache_if_unreachable
 from .adapter_folder import CONFIG, is_adapter, load_adapter
 from .checkpoint_files import check_model_folder
+from .task_class import TASKS as TASKS
+from .task_class import class_for
 from .trainable import head_modules
 
 logger = logging.getLogger(__name__)
 
-TASKS = {
-    "text-classification": AutoModelForSequenceClassification,
-    "token-classification": AutoModelForTokenClassification,
-    "image-classification": AutoModelForImageClassification,
-    "feature-extraction": AutoModel,
-}
 NEW_PARTS = r"\.hf_attn\.|pooler\."
 """Parameters of an encoder that a checkpoint need not have."""
 
@@ -58,7 +46,7 @@ class LabelSet(Protocol):
 def load(
     name: str | Path,
     *,
-    task: str = "text-classification",
+    task: str | None = None,
     labels: Sequence[str] | LabelSet | int | None = None,
     attention: str | None = None,
     attention_kwargs: Mapping[str, Any] | None = None,
@@ -73,6 +61,8 @@ def load(
     Args:
         name: Hub id or folder.
         task: ``text-classification``, ``token-classification``, ``image-classification`` or ``feature-extraction``.
+            None is the very model that was saved, whatever its head; with labels, the classification that it was saved
+            for, or else the first that its architecture has.
         labels: names of the classes, their number, or a ``Labels``; None keeps the checkpoint's own head.
         attention: a name of :func:`hf_attn.list_variants`; None keeps the checkpoint's own attention.
         attention_kwargs: options of the variant.
@@ -88,13 +78,13 @@ def load(
             cannot take it, or weights that do not fit.
     """
     name = str(name)
-    if task not in TASKS:
+    if task not in (None, *TASKS):
         raise InputError(f"task {task!r}: expected one of {', '.join(TASKS)}")
     chosen = None
     if head is not None or head_kwargs:
-        from .attention_head import Head, load_with_head
+        from .attention_head import TASK, Head, load_with_head
 
-        chosen = Head(task, head, head_kwargs, attention, attention_kwargs, include)
+        chosen = Head(task or TASK, head, head_kwargs, attention, attention_kwargs, include)
     check_model_folder(name, cache_dir=kwargs.get("cache_dir"))
     if is_adapter(name):
         if head is not None:
@@ -113,15 +103,7 @@ def load(
     for key, value in head_options(labels).items():
         setattr(config, key, value)
     try:
-        cls: Any = TASKS[task]._model_mapping[type(config)]  # type: ignore[index]
-    except KeyError:
-        hint = "; give it one, such as --head attention" if task == "image-classification" else ""
-        for other, auto in TASKS.items():
-            if other.endswith("classification") and type(config) in auto._model_mapping:  # type: ignore[operator]
-                hint = f"; it has one for task={other!r}"
-        raise InputError(f"{name}: transformers has no {task} head for {config.model_type!r}{hint}") from None
-    cls = cls[0] if isinstance(cls, (list, tuple)) else cls
-    try:
+        cls = class_for(name, config, task, new_head=labels is not None)
         if attention is not None:
             cls = model_class_for(cls)
             config = variant_config(config, attention, attention_kwargs, include)
