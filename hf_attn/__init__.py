@@ -1,7 +1,7 @@
 """Fine-tune pretrained Transformers with the attention you choose, and see where they attend.
 
-``import hf_attn`` makes the variants known to transformers' Auto classes, as soon as those are imported themselves: it
-imports neither torch nor transformers.
+``import hf_attn`` makes the variants known to transformers' Auto classes and to PEFT, as soon as those are imported
+themselves: it imports neither.
 """
 
 import importlib
@@ -39,8 +39,9 @@ def __dir__() -> list[str]:
     return sorted([*globals(), *_HOME])
 
 
-def _register() -> None:
-    importlib.import_module(".registration", __name__).register_model_types()
+def _register(what: str) -> None:
+    getattr(importlib.import_module(".registration", __name__), what)()
 
 
-after_import("transformers.models.auto.configuration_auto", _register)
+after_import("transformers.models.auto.configuration_auto", lambda: _register("register_model_types"))
+after_import("peft", lambda: _register("register_with_peft"))

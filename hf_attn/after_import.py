@@ -1,11 +1,11 @@
 """Run a function once a module is imported: now if it is already, else as soon as somebody imports it."""
 
 import importlib.machinery
-import importlib.util
 import sys
 from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from types import ModuleType
+from typing import Any
 
 
 def after_import(name: str, then: Callable[[], object]) -> None:
@@ -22,7 +22,7 @@ def after_import(name: str, then: Callable[[], object]) -> None:
 
 
 class _Waiting(MetaPathFinder):
-    """Finds one module as the others on ``sys.meta_path`` do, once, with a loader that calls back."""
+    """Finds one module as the others on ``sys.meta_path`` do, until it is imported, with a loader that calls back."""
 
     def __init__(self, name: str, then: Callable[[], object]) -> None:
         self.name, self.then = name, then
@@ -30,20 +30,23 @@ class _Waiting(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if fullname != self.name or self not in sys.meta_path:
+        if fullname != self.name:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
+        others = (finder.find_spec for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec"))
+        spec = next((spec for find in others if (spec := find(fullname, path, target))), None)
         if spec is not None and spec.loader is not None:
-            spec.loader = _CallsBack(spec.loader, self.then)
+            spec.loader = _CallsBack(spec.loader, self)
         return spec
 
 
 class _CallsBack(Loader):
     """Loads as another loader does, which it leaves in its place, and then calls a function."""
 
-    def __init__(self, loader: Loader, then: Callable[[], object]) -> None:
-        self.loader, self.then = loader, then
+    def __init__(self, loader: Loader, waiting: _Waiting) -> None:
+        self.loader, self.waiting = loader, waiting
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.loader, name)
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
         return self.loader.create_module(spec)
@@ -53,4 +56,6 @@ class _CallsBack(Loader):
         if module.__spec__ is not None:
             module.__spec__.loader = self.loader
         self.loader.exec_module(module)
-        self.then()
+        if self.waiting in sys.meta_path:
+            sys.meta_path.remove(self.waiting)
+            self.waiting.then()

@@ -41,3 +41,11 @@ def mapping() -> Any:
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     return CONFIG_MAPPING
+
+
+def register_with_peft() -> None:
+    """Let PEFT's tables by model type answer for each of ours as for the architecture below it."""
+    from .attention.auto_classes import PEFT_TABLES, extend_peft
+
+    for name in PEFT_TABLES:
+        extend_peft(importlib.import_module(name))

@@ -90,3 +90,12 @@ def test_a_module_waited_for_keeps_its_own_loader_and_source():
         "print(*loaders, 'CONFIG_MAPPING' in inspect.getsource(module))"
     )
     assert python(code) == "SourceFileLoader SourceFileLoader True"
+
+
+def test_a_module_that_is_only_looked_for_is_still_waited_for():
+    code = (
+        "import hf_attn, importlib.util\nfor _ in range(2): assert importlib.util.find_spec('peft').origin\n"
+        "from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as table\n"
+        "import peft\nprint(table['hf_attn_bert'], type(peft.__spec__.loader).__name__)"
+    )
+    assert python(code) == "['query', 'value'] SourceFileLoader"

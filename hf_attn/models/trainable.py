@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 from torch import nn
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from ..attention import attention_layers
 from ..attention.dispatch import SLOT
 from ..errors import InputError
 
-QUERY_VALUE = frozenset({"query", "value", "q_proj", "v_proj", "q_lin", "v_lin", "q", "v", "Wqkv", "qkv"})
+LINEAR = (nn.Linear, Conv1D)
+VALUE = frozenset({"value", "v_proj", "v_lin", "v"})
+QUERY_VALUE = frozenset({"query", "q_proj", "q_lin", "q", "Wqkv", "qkv"}) | VALUE
 
 
 def head_modules(model: PreTrainedModel) -> list[str]:
@@ -76,7 +79,7 @@ class Lora:
     """None is 2 × rank."""
     dropout: float = 0.0
     targets: Sequence[str] | None = None
-    """Names of linear layers; None is the query and value projections."""
+    """Names of linear layers; None is the query and value projections, or what PEFT takes where those are one layer."""
 
 
 def add_lora(model: PreTrainedModel, lora: Lora) -> nn.Module:
@@ -87,13 +90,13 @@ def add_lora(model: PreTrainedModel, lora: Lora) -> nn.Module:
     """
     from peft import LoraConfig, get_peft_model
 
-    targets = list(lora.targets or projections(model))
-    linear = {name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, nn.Linear)}
-    missing = sorted(set(targets) - linear - {"all-linear"})
+    linear = {name.rpartition(".")[2]: module for name, module in model.named_modules() if isinstance(module, LINEAR)}
+    targets = list(lora.targets or projections(model) or default_targets(model))
+    missing = sorted({name.rpartition(".")[2] for name in targets} - set(linear) - {"all-linear"})
     if missing or not targets:
+        wrong = f"LoRA targets {', '.join(missing)} are no linear layers of" if missing else "PEFT has no targets for"
         raise InputError(
-            f"LoRA targets {', '.join(missing) or 'query and value'} are no linear layers of {type(model).__name__}; "
-            f"it has {', '.join(sorted(linear))}"
+            f"{wrong} {type(model).__name__}: name some by --lora_targets; it has {', '.join(sorted(linear))}"
         )
     trained = [SLOT] if any(hasattr(layer, SLOT) for layer in attention_layers(model).values()) else []
     config = LoraConfig(
@@ -102,19 +105,27 @@ def add_lora(model: PreTrainedModel, lora: Lora) -> nn.Module:
         lora_dropout=lora.dropout,
         target_modules=targets,
         modules_to_save=head_modules(model) + trained,
+        fan_in_fan_out=any(isinstance(linear.get(name.rpartition(".")[2]), Conv1D) for name in targets),
     )
     return get_peft_model(model, config)
 
 
 def projections(model: nn.Module) -> list[str]:
-    """Return the names of the query and value projections of a model's attention layers."""
+    """Return the names of the query and value projections of a model's attention layers; none without a query."""
     found = {
         name.rpartition(".")[2]
         for layer in attention_layers(model).values() or [model]
         for name, module in layer.named_modules()
-        if isinstance(module, nn.Linear)
+        if isinstance(module, LINEAR)
     }
-    return sorted(found & QUERY_VALUE)
+    return sorted(found & QUERY_VALUE) if found & (QUERY_VALUE - VALUE) else []
+
+
+def default_targets(model: PreTrainedModel) -> list[str]:
+    """Return the names of the layers of a model that PEFT gives adapters by default; none where it knows none."""
+    from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as TARGETS
+
+    return list(TARGETS.get(model.config.model_type, ()))
 
 
 def merge_lora(model: nn.Module) -> PreTrainedModel:

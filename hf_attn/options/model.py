@@ -41,7 +41,7 @@ class ModelOptions:
     lora_dropout: float = 0.0
     """Dropout before the adapters, a probability."""
     lora_targets: list[str] | None = None
-    """Names of the linear layers that get adapters; null is the query and value projections."""
+    """Names of the linear layers that get adapters; null is the query and value projections, or PEFT's own choice."""
 
     def check_model(self, *, tokenizer: bool = False) -> None:
         """Refuse what is wrong with these options before data is read or a model loaded.
