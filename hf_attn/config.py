@@ -88,7 +88,8 @@ class Speed:
     """Precision and speed"""
 
     precision: Precision = "auto"
-    """Of the matrix products; auto is bf16 where the processor or GPU computes in it, otherwise no (fp32)."""
+    """Of the matrix products; auto is what `accelerate launch` was told, else bf16 where the processor or GPU computes
+    in it, else no (fp32)."""
     compile: bool = False
     """Compile the model with torch.compile: minutes at first, faster steps on GPUs."""
 
@@ -157,7 +158,7 @@ class TrainConfig(Output, Length, Batches, Optimization, Speed, Evaluation, Logg
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and holds(value)):
                 found.append(f"{name} is {value}: it {expected}")
-        for name, choices in (("schedule", get_args(Schedule)), ("precision", get_args(Precision))):
-            if getattr(self, name) not in choices:
-                found.append(f"{name} is {getattr(self, name)!r}: choose one of {', '.join(choices)}")
+        for name, choices in (("schedule", Schedule), ("precision", Precision)):
+            if getattr(self, name) not in get_args(choices):
+                found.append(f"{name} is {getattr(self, name)!r}: choose one of {', '.join(get_args(choices))}")
         return found

@@ -50,6 +50,8 @@ class History:
     tokens: int = 0
     """The same, in tokens without padding; 0 where there are none."""
     processes: int = 1
+    precision: str = ""
+    """Of the matrix products: no, bf16 or fp16."""
     log: list[dict[str, Any]] = field(default_factory=list)
     """The lines of log.jsonl."""
 

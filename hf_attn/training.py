@@ -19,12 +19,13 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from . import optim, output, progress, step
+from . import launcher, optim, output, progress, step
 from .checkpoint import Checkpoints
 from .config import TrainConfig
 from .ema import EMA
 from .errors import InputError
 from .history import History, Log
+from .launcher import choose_precision
 from .meter import Meter
 from .models.trainable import train_mode
 from .randomness import random_state_kept
@@ -38,27 +39,36 @@ EvalFn = Callable[[nn.Module], dict[str, float]]
 AfterStep = Callable[[nn.Module, int], None]
 """Called with the plain model and the number of the optimizer step just done."""
 
-__all__ = ["AfterStep", "Batch", "CountFn", "EvalFn", "History", "LossFn", "TrainConfig", "fit", "start"]
+__all__ = [
+    "AfterStep",
+    "Batch",
+    "CountFn",
+    "EvalFn",
+    "History",
+    "LossFn",
+    "TrainConfig",
+    "choose_precision",
+    "fit",
+    "start",
+]
 
 
 def start(config: TrainConfig) -> Accelerator:
     """Check that the run can write its folder, seed every random generator and set up devices, precision, trackers.
 
     Raises:
-        InputError: what :func:`hf_attn.output.take` refuses; a precision that the device has not; an unknown or
-            missing tracker; ``auto_batch_size`` on several processes.
+        InputError: what :func:`hf_attn.output.take` refuses; a precision that the device has not; what the launcher
+            asks for and the loop cannot do; an unknown or missing tracker; ``auto_batch_size`` on several processes.
     """
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState, PartialState
     from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
-    from accelerate.utils import parse_flag_from_env, set_seed
+    from accelerate.utils import GradientAccumulationPlugin, parse_flag_from_env, set_seed
 
     # Without a word of cpu, torchrun on a machine without GPUs would start as many single runs in one folder.
     cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available()
     state = PartialState(cpu=cpu)
-    problems = []
-    if config.precision == "fp16" and state.device.type == "cpu":
-        problems.append("precision fp16 needs a GPU: choose bf16, no or auto on this processor")
+    problems = launcher.problems(config, state)
     if config.auto_batch_size and state.num_processes > 1:
         problems.append(f"auto_batch_size works with one process, not {state.num_processes}: set --batch_size instead")
     available = [str(name) for name in get_available_trackers()]
@@ -71,23 +81,17 @@ def start(config: TrainConfig) -> Accelerator:
         raise InputError("; ".join(problems))
     folder = output.take(config, state)
     AcceleratorState._reset_state()
-    precision = choose_precision(state.device) if config.precision == "auto" else config.precision
+    launcher.say(config, state.device)
     accelerator = Accelerator(
-        cpu=cpu, mixed_precision=precision, log_with=config.trackers or None, project_dir=config.output_dir
+        cpu=cpu,
+        mixed_precision=launcher.precision(config, state.device),
+        gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),  # the loop divides, whatever is launched
+        log_with=config.trackers or None,
+        project_dir=config.output_dir,
     )
     output.hold(config, accelerator, folder)
     set_seed(config.seed)
     return accelerator
-
-
-def choose_precision(device: torch.device) -> str:
-    """bf16 where ``device`` multiplies matrices in it, otherwise no."""
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "no"
-    if device.type == "cpu":
-        has = torch.cpu.get_capabilities()
-        return "bf16" if has.get("avx512_bf16") or has.get("amx_bf16") else "no"
-    return "no"
 
 
 def fit(
@@ -127,16 +131,17 @@ def fit(
         InputError: a checkpoint of another model or number of processes, or a metric that ``evaluate`` does not give.
         OSError: a checkpoint could not be written.
     """
+    plain, forward = model, vars(model).get("forward")
     if accelerator.is_main_process:
         output.claim(config)
     accelerator.wait_for_everyone()
-    plain, forward = model, vars(model).get("forward")
     batches = len(train_loader.batch_sampler)  # type: ignore[arg-type]
     epoch_steps = math.ceil(batches / config.accumulation_steps)
     history = History(
         steps=config.max_steps or math.ceil(config.epochs * epoch_steps),
         metric=config.metric or default_metric or "-loss",
         processes=accelerator.num_processes,
+        precision=accelerator.mixed_precision,
     )
     optimizer = optim.create(plain, config)
     schedule = optim.schedule(optimizer, config, history.steps)
