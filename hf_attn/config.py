@@ -11,6 +11,7 @@ from .errors import InputError
 
 Schedule = Literal["linear", "cosine", "constant", "inverse_sqrt", "warmup_stable_decay"]
 Precision = Literal["auto", "no", "bf16", "fp16"]
+Dtype = Literal["float32", "bfloat16", "float16"]
 
 
 @dataclass(kw_only=True)
@@ -90,6 +91,9 @@ class Speed:
     precision: Precision = "auto"
     """Of the matrix products; auto is what `accelerate launch` was told, else bf16 where the processor or GPU computes
     in it, else no (fp32)."""
+    dtype: Dtype = "float32"
+    """Of the weights while they are trained and when they are saved, however the checkpoint has them; half precision
+    saves memory where the encoder is frozen (lora, linear_probe): what is trained there is float32 all the same."""
     compile: bool = False
     """Compile the model with torch.compile: minutes at first, faster steps on GPUs."""
 
@@ -158,7 +162,12 @@ class TrainConfig(Output, Length, Batches, Optimization, Speed, Evaluation, Logg
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and holds(value)):
                 found.append(f"{name} is {value}: it {expected}")
-        for name, choices in (("schedule", Schedule), ("precision", Precision)):
+        for name, choices in (("schedule", Schedule), ("precision", Precision), ("dtype", Dtype)):
             if getattr(self, name) not in get_args(choices):
                 found.append(f"{name} is {getattr(self, name)!r}: choose one of {', '.join(get_args(choices))}")
+        half = {"bfloat16": "bf16", "float16": "fp16"}.get(self.dtype)
+        if half and self.precision not in ("auto", half):
+            found.append(
+                f"dtype {self.dtype} computes in {half} and precision is {self.precision}: leave one of them out"
+            )
         return found

@@ -24,6 +24,8 @@ SHARDING = {
     "ACCELERATE_USE_PARALLELISM_CONFIG": "a parallelism configuration",
 }
 """Ways to share one model out over processes, by the variable that turns them on."""
+HALF = {"bfloat16": "bf16", "float16": "fp16"}
+"""What weights of a dtype are multiplied in."""
 WORLD_SIZES = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
 
 
@@ -44,6 +46,8 @@ def problems(config: TrainConfig, state: PartialState) -> list[str]:
         found.append(f"{who}precision fp16 needs a GPU: choose bf16{others} on this processor")
     elif asked == "bf16" and device != "cpu" and not is_bf16_available():
         found.append(f"{who}precision bf16 is not what this {device} device computes in: choose fp16{others}")
+    if HALF.get(config.dtype, asked) != asked:
+        found.append(f"--dtype {config.dtype} computes in {HALF[config.dtype]} and the launcher asks for {asked}")
     steps = os.environ.get(ACCUMULATION, "1")
     if steps not in ("1", str(config.accumulation_steps)):
         found.append(
@@ -65,14 +69,14 @@ def precision(config: TrainConfig, device: torch.device) -> str:
     """The precision to train in: of the arguments, else of the launcher, else what ``device`` multiplies fastest in."""
     if config.precision != "auto":
         return config.precision
-    return os.environ.get(PRECISION, "").lower() or choose_precision(device)
+    return os.environ.get(PRECISION, "").lower() or HALF.get(config.dtype) or choose_precision(device)
 
 
 def _asker(config: TrainConfig) -> str:
     """Who asked for the precision, if it was not ``config.precision``."""
     if config.precision != "auto":
         return ""
-    return "the launcher's mixed_"
+    return "the launcher's mixed_" if os.environ.get(PRECISION) else f"of --dtype {config.dtype}, "
 
 
 def say(config: TrainConfig, device: torch.device) -> None:

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from . import launcher, optim, output, progress, step
+from . import launcher, master_weights, optim, output, progress, step
 from .checkpoint import Checkpoints
 from .config import TrainConfig
 from .ema import EMA
@@ -124,7 +124,7 @@ def fit(
         default_metric: score that chooses the best model if ``config.metric`` is None; a leading "-": less is better.
 
     Returns:
-        The plain model in training precision with the weights (or averages) that scored best, and the history.
+        The plain model with the weights (or averages) that scored best, in ``config.dtype``, and the history.
 
     Raises:
         FloatingPointError: loss or gradients are not finite; it names the step and the batch's ``ids``.
@@ -132,6 +132,7 @@ def fit(
         OSError: a checkpoint could not be written.
     """
     plain, forward = model, vars(model).get("forward")
+    master_weights.prepare(plain, config.dtype)
     if accelerator.is_main_process:
         output.claim(config)
     accelerator.wait_for_everyone()
@@ -190,6 +191,7 @@ def fit(
                 meter.clear()
     checkpoints.load_best(history)
     accelerator.free_memory()
+    master_weights.finish(trained, config.dtype)
     _undress(plain, forward)
     return plain, history
 

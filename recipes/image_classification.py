@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     evaluation.check_metric(metric, labels)
     processing = args.load_processing(args.model)
     augment = args.augmentation(processing, labels, args.seed)
-    model = args.load_image_model(labels, processing, args.image_size)
+    model = args.load_image_model(labels, processing, args.image_size, args.dtype)
     rows, labels = args.load_pixels(splits, labels, processing, accelerator)
 
     # Batches

@@ -40,7 +40,10 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     # Model and tokens
     tokenizer = models.load_tokenizer(args.model)
     model = args.load_model(
-        "text-classification", labels, adapt=lambda model: models.bring_together(model, tokenizer, args.max_length)
+        "text-classification",
+        labels,
+        adapt=lambda model: models.bring_together(model, tokenizer, args.max_length),
+        dtype=args.dtype,
     )
     tokens = data.tokenize(splits, tokenizer, args.text, args.text_pair, args.max_length, accelerator.is_main_process)
     collate = data.collate(tokenizer, pad_to_multiple_of=4 if accelerator.device.type == "cpu" else 8)

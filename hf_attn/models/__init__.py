@@ -5,7 +5,7 @@ from .input_length import longest_input
 from .loading import load, load_config
 from .processors import check_takes_images, load_image_processor, load_tokenizer
 from .resolution import set_image_size, try_image
-from .trainable import Lora, add_lora, freeze, merge_lora
+from .trainable import Lora, add_lora, freeze, merge_lora, train_in_float32
 
 __all__ = [
     "Lora",
@@ -20,5 +20,6 @@ __all__ = [
     "longest_input",
     "merge_lora",
     "set_image_size",
+    "train_in_float32",
     "try_image",
 ]

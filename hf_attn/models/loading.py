@@ -71,7 +71,8 @@ def load(
             of the architecture's own; None keeps that.
         head_kwargs: options of the head.
         config_options: changes of the configuration, such as a dropout, before the model is made.
-        **kwargs: for ``from_pretrained``, such as ``revision``, ``dtype`` or ``token``.
+        **kwargs: for ``from_pretrained``, such as ``revision``, ``dtype`` or ``token``. Without ``dtype`` all weights,
+            those of a new head too, have the one that the checkpoint is saved in; train with ``torch.float32``.
 
     Raises:
         InputError: no such checkpoint, no usable weights in it, unknown task, variant or head, an architecture that

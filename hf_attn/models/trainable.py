@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
@@ -56,6 +57,13 @@ def freeze(model: PreTrainedModel, what: str) -> int:
     for parameter in frozen:
         parameter.requires_grad_(False)
     return sum(parameter.numel() for parameter in frozen)
+
+
+def train_in_float32(model: nn.Module) -> None:
+    """Make the trainable parameters float32, in place: small updates of half precision would round to nothing."""
+    for parameter in model.parameters():
+        if parameter.requires_grad and parameter.dtype in (torch.bfloat16, torch.float16):
+            parameter.data = parameter.data.float()
 
 
 def train_mode(model: nn.Module) -> None:

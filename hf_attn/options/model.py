@@ -57,6 +57,8 @@ class ModelOptions:
 
         if (self.attention_kwargs or self.attention_include) and not self.attention:
             raise InputError("attention_kwargs and attention_include need --attention: `hf-attn list` prints the names")
+        if asked := [name for name in ("dtype", "torch_dtype") if name in (self.config_options or {})]:
+            raise InputError(f"config_options has {asked[0]}: give --dtype")
         if sum((self.linear_probe, self.freeze is not None, self.lora is not None)) > 1:
             raise InputError("--linear_probe, --freeze and --lora exclude each other: give one of them")
         if self.attention:
@@ -87,7 +89,8 @@ class ModelOptions:
             labels: what is predicted.
             adapt: changes the loaded model before anything is frozen or gets adapters.
             config_options: beside those of the arguments.
-            **kwargs: more arguments of ``models.load``.
+            **kwargs: more arguments of ``models.load``, such as the ``dtype`` of the weights; what is trained beside an
+                encoder that is frozen whole is float32 all the same.
 
         Raises:
             InputError: whatever ``models.load`` refuses, or a part to freeze that is not there.
@@ -108,6 +111,11 @@ class ModelOptions:
             adapt(model)
         if self.linear_probe or self.freeze:
             models.freeze(model, self.freeze or "encoder")
-        if self.lora is None:
-            return model
-        return models.add_lora(model, models.Lora(self.lora, self.lora_alpha, self.lora_dropout, self.lora_targets))
+        if self.lora is not None:
+            lora = models.Lora(self.lora, self.lora_alpha, self.lora_dropout, self.lora_targets)
+            adapted = models.add_lora(model, lora)
+            models.train_in_float32(adapted)
+            return adapted
+        if self.linear_probe or self.freeze == "encoder":
+            models.train_in_float32(model)
+        return model

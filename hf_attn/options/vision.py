@@ -182,13 +182,16 @@ class ImageModelOptions(ModelOptions):
                 "nothing: leave that out, or train the head by --freeze encoder"
             )
 
-    def load_image_model(self, labels: Labels, processing: Processing, image_size: int | None) -> nn.Module:
+    def load_image_model(
+        self, labels: Labels, processing: Processing, image_size: int | None, dtype: str = "float32"
+    ) -> nn.Module:
         """Load the model and leave trainable what these options say.
 
         Args:
             labels: what is predicted.
             processing: what makes its images, one of which it is tried on.
             image_size: pixels a side that it is adapted to; None leaves it as it is.
+            dtype: of the weights, as for :meth:`load_model`.
 
         Raises:
             InputError: whatever ``models.load`` refuses, or an image size or option that the model cannot take.
@@ -217,6 +220,7 @@ class ImageModelOptions(ModelOptions):
             config_options=drop_path_options(models.load_config(self.model), self.drop_path)
             if self.drop_path
             else None,
+            dtype=dtype,
         )
         if self.drop_path:
             add_drop_path(model, self.drop_path)
