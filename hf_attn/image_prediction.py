@@ -19,13 +19,15 @@ def image_logits(model: "PreTrainedModel", processor: Any, images: Sequence[Any]
     """Return (images, outputs) float32 logits; the model's mode is left as it was.
 
     Raises:
-        InputError: images that cannot be read, or are none.
+        InputError: images that cannot be read, or are none; or a model that does not take three channels.
     """
     import torch
 
     from .attention.modes import evaluation_mode
     from .data.processing import Processing
+    from .models import check_takes_colour
 
+    check_takes_colour(model)
     processing = Processing(processor)
     rows = pixels_of(images, processing)
     found = np.zeros((len(rows), model.config.num_labels or 1), np.float32)

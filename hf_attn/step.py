@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from .history import History
 from .randomness import random_state, set_random_state
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+
+log = logging.getLogger(__name__)
 
 Batch = dict[str, Tensor]
 LossFn = Callable[[nn.Module, Batch], Tensor]
@@ -45,26 +50,36 @@ def backward(
 
 
 def backward_in_pieces(
-    model: nn.Module, group: list[Batch], accelerator: Accelerator, loss_fn: LossFn, count: CountFn, history: History
+    model: nn.Module,
+    group: list[Batch],
+    accelerator: Accelerator,
+    loss_fn: LossFn,
+    count: CountFn,
+    history: History,
+    least: int = 1,
 ) -> tuple[Tensor, Tensor]:
     """:func:`backward`, with each batch in ``history.pieces`` parts; out of memory doubles them and starts again.
 
-    The items and, dropout aside, the gradients are those of the whole batches. For one process.
+    The items and, but for dropout and batch normalisation, the gradients are those of the whole batches. For one
+    process. No part has fewer than ``least`` rows.
 
     Raises:
-        torch.OutOfMemoryError: a single row does not fit.
+        torch.OutOfMemoryError: ``least`` rows do not fit.
     """
     while True:
         state = random_state()
-        pieces = [piece for batch in group for piece in split(batch, history.pieces)]
+        pieces = [piece for batch in group for piece in split(batch, history.pieces, least)]
         try:
             return backward(model, pieces, accelerator, loss_fn, count)
         except RuntimeError as error:
-            if not _out_of_memory(error) or history.pieces >= max(_rows(batch) for batch in group):
+            if not _out_of_memory(error) or history.pieces >= max(_rows(batch) // least for batch in group):
                 raise
         # Outside the handler, whose traceback would keep the tensors of the failed step alive.
         model.zero_grad(set_to_none=True)
         history.pieces *= 2
+        learns = any(isinstance(module, _BatchNorm) and module.training for module in model.modules())
+        but = "; batch normalisation sees the parts, not the whole batch" if learns else ""
+        log.info("out of memory: batches are split in %d parts%s", history.pieces, but)
         if accelerator.device.type == "cuda":
             torch.cuda.empty_cache()
         set_random_state(state)
@@ -105,12 +120,27 @@ def clip(parameters: list[nn.Parameter], accelerator: Accelerator, max_norm: flo
     return norm
 
 
-def split(batch: Batch, pieces: int) -> list[Batch]:
-    """``batch`` by rows in at most ``pieces`` parts of like size; what has no row for each example goes with all."""
+def split(batch: Batch, pieces: int, least: int = 1) -> list[Batch]:
+    """``batch`` by rows in at most ``pieces`` parts of like size, of at least ``least`` rows if it has so many.
+
+    What has no row for each example goes with all parts.
+    """
     rows = _rows(batch)
-    size = -(-rows // pieces)
-    starts = range(0, rows, size)
-    return [{name: _part(value, rows, at, at + size) for name, value in batch.items()} for at in starts]
+    pieces = max(1, min(pieces, rows // least))
+    ends = [rows * number // pieces for number in range(pieces + 1)]
+    parts = itertools.pairwise(ends)
+    return [{name: _part(value, rows, start, end) for name, value in batch.items()} for start, end in parts]
+
+
+@torch.no_grad()
+def share_statistics(model: nn.Module, accelerator: Accelerator) -> None:
+    """Give every process the statistics of batch normalisation of the first, which are those that are saved."""
+    if accelerator.num_processes == 1:
+        return
+    for module in model.modules():
+        if isinstance(module, _BatchNorm):
+            for buffer in module.buffers():
+                torch.distributed.broadcast(buffer, 0)
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from . import launcher, master_weights, optim, output, progress, step
+from . import launcher, master_weights, optim, output, progress, step, trial
 from .checkpoint import Checkpoints
 from .config import TrainConfig
 from .ema import EMA
@@ -112,9 +112,9 @@ def fit(
 
     Args:
         model: a plain module; its trainable parameters are trained in place.
-        train_loader: its ``batch_sampler`` has ``set_epoch(epoch, start)`` and gives this process's batches; the
-            loader is not to be prepared by the accelerator, and drawing from it takes nothing from the global random
-            generators.
+        train_loader: its ``batch_sampler`` has ``set_epoch(epoch, start)``, ``set_least(rows)`` if batches of one row
+            may be too small, and gives this process's batches; the loader is not to be prepared by the accelerator,
+            and drawing from it takes nothing from the global random generators.
         config: the arguments.
         accelerator: what :func:`start` returned.
         loss_fn: summed loss of a batch, (); it leaves out what is not the model's, such as ``ids``.
@@ -128,11 +128,14 @@ def fit(
 
     Raises:
         FloatingPointError: loss or gradients are not finite; it names the step and the batch's ``ids``.
-        InputError: a checkpoint of another model or number of processes, or a metric that ``evaluate`` does not give.
+        InputError: a checkpoint of another model or number of processes, a metric that ``evaluate`` does not give, or
+            batches too small for batch normalisation.
         OSError: a checkpoint could not be written.
     """
     plain, forward = model, vars(model).get("forward")
     master_weights.prepare(plain, config.dtype)
+    train_mode(plain.to(accelerator.device))
+    least = trial.least_rows(plain, train_loader, config.batch_size, accelerator, loss_fn)
     if accelerator.is_main_process:
         output.claim(config)
     accelerator.wait_for_everyone()
@@ -155,7 +158,9 @@ def fit(
     _seed_process(config)
     if config.resume:
         history = checkpoints.restore(history)
-    backward = partial(step.backward_in_pieces, history=history) if config.auto_batch_size else step.backward
+    backward = (
+        partial(step.backward_in_pieces, history=history, least=least) if config.auto_batch_size else step.backward
+    )
     hooks = [*([ema.update] if ema else []), *after_step]
     trained = [parameter for parameter in plain.parameters() if parameter.requires_grad]
     meter = Meter(accelerator, history)
@@ -180,6 +185,7 @@ def fit(
                 log.write({**position, **record, "lr": rate})
                 bar.set_postfix(loss=f"{record['loss']:.4g}", refresh=False)
             if evaluating:
+                step.share_statistics(plain, accelerator)
                 with random_state_kept(), ema.applied(plain) if ema else nullcontext():
                     scores = evaluate(plain)
                 log.write({**position, **{f"validation/{name}": value for name, value in scores.items()}})

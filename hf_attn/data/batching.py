@@ -28,7 +28,8 @@ class BatchSampler:
     and that product alone, so that (8, 1), (4, 2) and (2, 4), or one process and two, train on the same steps.
     With ``group_by_length`` a pool of 50 random steps is sorted by length, cut into steps, and the steps are shuffled;
     the step that holds the longest row comes first, where running out of memory costs least.
-    What does not fill a step comes last, spread as evenly as it goes, and no process ever gets an empty batch.
+    What does not fill a step comes last, spread as evenly as it goes, and no process ever gets an empty batch, nor one
+    of fewer rows than :meth:`set_least` says: what is too little for a step of its own makes the last one larger.
 
     Args:
         lengths: tokens of each row, or only the number of rows (then nothing is grouped).
@@ -60,15 +61,25 @@ class BatchSampler:
     ) -> None:
         self.lengths = None if isinstance(lengths, int) else np.asarray(lengths)
         self.rows = lengths if isinstance(lengths, int) else len(lengths)
-        if self.rows < num_processes:
-            raise InputError(
-                f"{self.rows} rows for {num_processes} processes: each needs one; add rows or start fewer processes"
-            )
         self.batch_size, self.seed, self.accumulation_steps = batch_size, seed, accumulation_steps
         self.process_index, self.num_processes = process_index, num_processes
         self.group_by_length = group_by_length and shuffle and self.lengths is not None
         self.shuffle, self.count_draws = shuffle, count_draws
+        self.set_least(1)
         self.set_epoch(0)
+
+    def set_least(self, rows: int) -> None:
+        """Make no batch of fewer than ``rows`` rows, which is at most ``batch_size``.
+
+        Raises:
+            InputError: fewer rows than that for each process.
+        """
+        if self.rows < rows * self.num_processes:
+            raise InputError(
+                f"{self.rows} rows for {self.num_processes} processes: each needs {rows if rows > 1 else 'one'}; "
+                "add rows or start fewer processes"
+            )
+        self.least = rows
 
     def set_epoch(self, epoch: int, start: int = 0) -> None:
         """Iterate over ``epoch`` next, from this process's batch number ``start`` on."""
@@ -95,8 +106,9 @@ class BatchSampler:
         together = self.batch_size * self.num_processes
         steps, rest = divmod(self.rows, together * self.accumulation_steps)
         plan = [(together * self.accumulation_steps, self.accumulation_steps)] * steps
-        if rest >= self.num_processes:
-            plan.append((rest, min(-(-rest // together), rest // self.num_processes)))
+        least = self.least * self.num_processes
+        if rest >= least:
+            plan.append((rest, min(-(-rest // together), rest // least)))
         elif rest:
             rows, batches = plan.pop()
             plan.append((rows + rest, batches))

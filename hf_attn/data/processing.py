@@ -94,9 +94,10 @@ class Processing:
             probe = Image.fromarray(np.full((*shape, 3), 128, np.uint8))
             try:
                 made.append(np.asarray(self.pixels([probe])[0]))
+                self.processor(images=[probe])
             except Exception as error:
                 line = " ".join(str(error).split())[:200]
-                raise InputError(f"the image processor {what} does not run: {line}") from None
+                raise InputError(f"the image processor {what} does not run on an image in colour: {line}") from None
         shapes = {array.shape for array in made}
         if len(shapes) > 1 or made[0].ndim != 3 or made[0].shape[0] != 3 or made[0].dtype != np.uint8:
             images = all(len(shape) == 3 and shape[0] == 3 for shape in shapes)

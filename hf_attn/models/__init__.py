@@ -3,7 +3,7 @@
 from .agreement import bring_together
 from .input_length import longest_input
 from .loading import load, load_config
-from .processors import check_takes_images, load_image_processor, load_tokenizer
+from .processors import check_takes_colour, check_takes_images, load_image_processor, load_tokenizer
 from .resolution import set_image_size, try_image
 from .trainable import Lora, add_lora, freeze, merge_lora, train_in_float32
 
@@ -11,6 +11,7 @@ __all__ = [
     "Lora",
     "add_lora",
     "bring_together",
+    "check_takes_colour",
     "check_takes_images",
     "freeze",
     "load",

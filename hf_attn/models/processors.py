@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL.Image import Resampling
+from torch import nn
 from transformers import AutoImageProcessor, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.modeling_outputs import ModelOutput
 
@@ -122,14 +123,32 @@ def check_takes_images(model: PreTrainedModel) -> None:
     """Refuse a model that cannot be run on images, (batch, channels, height, width), alone, or that gives no logits.
 
     Raises:
-        InputError: it takes texts, or patches and their places, or gives something else.
+        InputError: it takes texts, patches and their places, or images not of 3 channels, or gives something else.
     """
     signature, what = inspect.signature(model.forward), type(model).__name__
     others = [name for name in ("input_ids", "spatial_shapes") if name in signature.parameters]
     if "pixel_values" not in signature.parameters or others:
         raise InputError(f"{what} takes {' and '.join(others) or model.main_input_name}, not images alone")
+    check_takes_colour(model)
     given = signature.return_annotation
     if inspect.isclass(given) and issubclass(given, ModelOutput) and not hasattr(given, "logits"):
         raise InputError(
             f"{what} gives {given.__name__}, which has no logits: give it a head, such as --head attention"
+        )
+
+
+def check_takes_colour(model: PreTrainedModel) -> None:
+    """Refuse a model for images of another number of channels than the 3 that images are read in.
+
+    Raises:
+        InputError: it is, by its configuration, or by its first convolution where that says nothing.
+    """
+    parts = [getattr(model.config, name, None) for name in ("vision_config", "backbone_config")]
+    said = [channels for part in (model.config, *parts) if (channels := getattr(part, "num_channels", None))]
+    seen = [module.in_channels for module in model.modules() if isinstance(module, nn.Conv2d)]
+    channels = (said or seen or [3])[0]
+    if channels != 3:
+        raise InputError(
+            f"{type(model).__name__} takes images of {channels} channel{'s' if channels > 1 else ''}, and images are "
+            "read in colour (3 channels): choose a model for colour images, which may be given grey ones"
         )
