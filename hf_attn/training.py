@@ -132,6 +132,8 @@ def fit(
             batches too small for batch normalisation.
         OSError: a checkpoint could not be written.
     """
+    from accelerate.utils import DistributedDataParallelKwargs
+
     plain, forward = model, vars(model).get("forward")
     master_weights.prepare(plain, config.dtype)
     train_mode(plain.to(accelerator.device))
@@ -149,6 +151,9 @@ def fit(
     )
     optimizer = optim.create(plain, config)
     schedule = optim.schedule(optimizer, config, history.steps)
+    if accelerator.num_processes > 1:
+        skips = trial.leaves_out(plain, train_loader, accelerator, loss_fn, least)
+        accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=skips)
     if config.compile:
         plain.compile(dynamic=True)
     model, optimizer = accelerator.prepare(plain, optimizer)
