@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from . import resuming
 from .ema import EMA
 from .errors import InputError
 from .history import History
@@ -115,8 +116,7 @@ class Checkpoints:
             planned: of the run that starts, to be returned if there is no checkpoint.
 
         Raises:
-            InputError: the checkpoint is damaged, or belongs to another model, data of another size or another number
-                of processes.
+            InputError: the checkpoint is damaged, belongs to another model, or to a run that is not the planned one.
         """
         path = latest(self.folder)
         if path is None:
@@ -128,7 +128,7 @@ class Checkpoints:
             states = torch.load(path / OPTIMIZER, map_location="cpu", weights_only=True)
             randoms = torch.load(path / RANDOM, map_location="cpu", weights_only=True)
             history = History(**json.loads((path / PROGRESS).read_text()))
-            history.continues(planned, path)
+            resuming.check(history, planned, path)
             self.optimizer.load_state_dict(states["optimizer"])
             self.schedule.load_state_dict(states["schedule"])
             if self.accelerator.scaler:

@@ -23,7 +23,9 @@ class Output:
     overwrite: bool = False
     """Replace the run that output_dir holds."""
     resume: bool = False
-    """Go on from the last checkpoint in output_dir, with the same arguments; from the beginning if it has none."""
+    """Go on from the last checkpoint in output_dir, with the same arguments; from the beginning if it has none. epochs
+    and max_steps may differ by schedules whose past stays: constant, inverse_sqrt, warmup_stable_decay before its end,
+    with warmup as a number of steps; never linear or cosine."""
     seed: int = 0
     """Of the new weights, the order of the examples, dropout and missing splits."""
 
@@ -135,7 +137,11 @@ class TrainConfig(Output, Length, Batches, Optimization, Speed, Evaluation, Logg
 
     may_change: ClassVar[frozenset[str]] = frozenset(
         {"output_dir", "overwrite", "resume", "num_workers", "eval_batch_size", "keep", "log_every", "trackers"}
+        | {"precision"}  # by its effect, which a checkpoint knows
     )
+
+    may_change_ahead: ClassVar[frozenset[str]] = frozenset({"epochs", "max_steps", "schedule", "warmup"})
+    """What it may have different where every learning rate so far stays as it was."""
 
     recipe: str = field(default="", init=False)
 

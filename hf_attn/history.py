@@ -52,6 +52,12 @@ class History:
     processes: int = 1
     precision: str = ""
     """Of the matrix products: no, bf16 or fp16."""
+    schedule: str = ""
+    warmup: float = 0.0
+    epoch_batches: int = 0
+    """Batches of a whole pass on each process."""
+    data: str = ""
+    """Fingerprint of the training data, where it is known."""
     log: list[dict[str, Any]] = field(default_factory=list)
     """The lines of log.jsonl."""
 
@@ -60,23 +66,6 @@ class History:
         values = dataclasses.asdict(dataclasses.replace(self, log=[]))
         values.pop("log")
         return values
-
-    def continues(self, planned: History, path: Path) -> None:
-        """Check that a run planned anew is the one that this history was saved from, in the checkpoint ``path``.
-
-        Raises:
-            InputError: it has another number of processes or of steps.
-        """
-        if self.processes != planned.processes:
-            raise InputError(
-                f"checkpoint {path} was written by {self.processes} processes and this run has {planned.processes}: "
-                f"start {self.processes}"
-            )
-        if self.steps != planned.steps:
-            raise InputError(
-                f"checkpoint {path} belongs to a run of {self.steps} steps and this one has {planned.steps}: "
-                "the training data is not what it was; choose another --output_dir"
-            )
 
     @property
     def done(self) -> bool:

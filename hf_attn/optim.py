@@ -96,12 +96,17 @@ def schedule(optimizer: Optimizer, config: TrainConfig, steps: int) -> LambdaLR:
 
     It is to be stepped once an optimizer step on each process, and not to be given to ``accelerator.prepare``.
     """
-    warmup = warmup_steps(config.warmup, steps)
+    return LambdaLR(optimizer, factor(config.schedule, config.warmup, steps))
 
-    def factor(step: int) -> float:
-        return step / warmup if step < warmup else SHAPES[config.schedule](step, warmup, steps)
 
-    return LambdaLR(optimizer, factor)
+def factor(name: str, warmup: float, steps: int) -> Callable[[int], float]:
+    """Fraction of the highest learning rate at each step: after ``warmup`` of ``steps``, the shape called ``name``."""
+    rising = warmup_steps(warmup, steps)
+
+    def at(step: int) -> float:
+        return step / rising if step < rising else SHAPES[name](step, rising, steps)
+
+    return at
 
 
 def _left(step: int, start: int, end: int) -> float:

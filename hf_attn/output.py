@@ -10,7 +10,7 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import run_lock
+from . import resuming, run_lock
 from .arguments import to_yaml
 from .config import TrainConfig
 from .errors import InputError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
     from accelerate.state import PartialState
 
-__all__ = ["CHECKPOINTS", "CONFIG", "LOG", "check", "claim", "hold", "release", "take"]
+__all__ = ["CHECKPOINTS", "CONFIG", "LOG", "check", "claim", "describe", "hold", "release", "take"]
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +140,20 @@ def claim(config: TrainConfig) -> None:
     remove_stage(folder)
     delete(path for path in owned(folder)[0] if path.name not in (LOG, CONFIG))
     write_text(folder / LOG, "")
-    write_text(folder / CONFIG, _described(config))
+    describe(config)
+
+
+def describe(config: TrainConfig) -> None:
+    """Write config.yaml, with which the same run starts again: how an existing folder was met is no part of it.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    import yaml
+
+    values = yaml.safe_load(to_yaml(config, config.recipe)) | {"resume": False, "overwrite": False}
+    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=1000)
+    write_text(Path(config.output_dir) / CONFIG, text)
 
 
 def _is_new(folder: Path, files: set[str]) -> bool:
@@ -157,14 +170,6 @@ def _state(folder: Path) -> str:
     steps = [path.name for path in checkpoints.iterdir()] if checkpoints.is_dir() else []
     steps = sorted(name for name in steps if STEP.fullmatch(name) and name.isdigit())
     return f" that did not end (its last checkpoint: step {int(steps[-1])})" if steps else " that did not end"
-
-
-def _described(config: TrainConfig) -> str:
-    """config.yaml, with which the same run starts again: how an existing folder was met is no part of it."""
-    import yaml
-
-    values = yaml.safe_load(to_yaml(config, config.recipe)) | {"resume": False, "overwrite": False}
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=1000)
 
 
 def _keep_what_is_read(config: TrainConfig, folder: Path) -> None:
@@ -189,13 +194,8 @@ def _same_arguments(config: TrainConfig, folder: Path) -> None:
     now: dict[str, Any] = yaml.safe_load(to_yaml(config, config.recipe))
     if not (before.get("recipe") and now["recipe"]):
         before["recipe"] = now["recipe"]
-    changed = [
-        f"{name} was {before.get(name)!r} and is {now.get(name)!r}"
-        for name in now | before
-        if name not in config.may_change and before.get(name) != now.get(name)
-    ]
-    if changed:
+    if found := resuming.changes(config, before, now):
         raise InputError(
-            f"--resume with changed arguments: {', '.join(changed)}; "
+            f"--resume with changed arguments: {found}; "
             f"resume with --config {folder / CONFIG} --resume, or choose another --output_dir"
         )

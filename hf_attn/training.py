@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from . import launcher, master_weights, optim, output, progress, step, trial
+from . import launcher, master_weights, optim, output, progress, resuming, step, trial
 from .checkpoint import Checkpoints
 from .config import TrainConfig
 from .ema import EMA
@@ -105,6 +105,7 @@ def fit(
     evaluate: EvalFn,
     after_step: Sequence[AfterStep] = (),
     default_metric: str | None = None,
+    data: str = "",
 ) -> tuple[nn.Module, History]:
     """Train ``model``, or go on training it, and return the best of it.
 
@@ -122,6 +123,7 @@ def fit(
         evaluate: validation scores, at least the one that chooses the best model.
         after_step: called after each optimizer step.
         default_metric: score that chooses the best model if ``config.metric`` is None; a leading "-": less is better.
+        data: fingerprint of the training data, which a resumed run must have again; "" is not known.
 
     Returns:
         The plain model with the weights (or averages) that scored best, in ``config.dtype``, and the history.
@@ -148,6 +150,10 @@ def fit(
         metric=config.metric or default_metric or "-loss",
         processes=accelerator.num_processes,
         precision=accelerator.mixed_precision,
+        schedule=config.schedule,
+        warmup=config.warmup,
+        epoch_batches=batches,
+        data=data,
     )
     optimizer = optim.create(plain, config)
     schedule = optim.schedule(optimizer, config, history.steps)
@@ -162,7 +168,10 @@ def fit(
     checkpoints = Checkpoints(folder / output.CHECKPOINTS, accelerator, plain, optimizer, schedule, ema)
     _seed_process(config)
     if config.resume:
-        history = checkpoints.restore(history)
+        planned, history = history, checkpoints.restore(history)
+        resuming.go_on(history, planned, optimizer, schedule)
+        if accelerator.is_main_process:
+            output.describe(config)
     backward = (
         partial(step.backward_in_pieces, history=history, least=least) if config.auto_batch_size else step.backward
     )

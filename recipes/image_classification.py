@@ -34,6 +34,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
 
     # Images and labels
     splits, labels = args.load_images(args.seed, args.limit)
+    fingerprint = data.fingerprint(splits)
     metric = args.metric or evaluation.default_metric(labels.kind)
     evaluation.check_metric(metric, labels)
     processing = args.load_processing(args.model)
@@ -74,7 +75,15 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     unlabelled = {}
     with cpu.faster_training(model, accelerator.device), args.merging(model):
         trained, history = training.fit(
-            trained, train, args, accelerator, loss_fn=loss_fn, count=count, evaluate=evaluate, default_metric=metric
+            trained,
+            train,
+            args,
+            accelerator,
+            loss_fn=loss_fn,
+            count=count,
+            evaluate=evaluate,
+            default_metric=metric,
+            data=fingerprint,
         )
         predictions = evaluation.predict(args.scorer(trained), test, accelerator)
         if data.UNLABELLED in rows:
@@ -93,7 +102,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
         labels=labels,
         predictions=predictions,
         metric=metric,
-        fingerprint=data.fingerprint(splits),
+        fingerprint=fingerprint,
         sources=data.image_paths(splits["test"], args.image),
         pictures=image_report.pictures(model, rows["test"], processing, predictions, labels),
         task="image-classification",

@@ -33,6 +33,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
 
     # Texts and labels
     splits, labels = args.load_texts(args.seed, args.limit)
+    fingerprint = data.fingerprint(splits)
     metric = args.metric or evaluation.default_metric(labels.kind)
     evaluation.check_metric(metric, labels)
     loss_fn, count = args.losses(labels)
@@ -70,7 +71,15 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
 
     with cpu.faster_training(model, accelerator.device, tokens["train"]):
         model, history = training.fit(
-            model, train, args, accelerator, loss_fn=loss_fn, count=count, evaluate=evaluate, default_metric=metric
+            model,
+            train,
+            args,
+            accelerator,
+            loss_fn=loss_fn,
+            count=count,
+            evaluate=evaluate,
+            default_metric=metric,
+            data=fingerprint,
         )
     model = models.merge_lora(model)
     predictions = evaluation.predict(model, test, accelerator)
@@ -89,7 +98,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
         labels=labels,
         predictions=predictions,
         metric=metric,
-        fingerprint=data.fingerprint(splits),
+        fingerprint=fingerprint,
         attention=attended.example(model, tokenizer, splits["test"], args.text, args.text_pair, right),
         **unlabelled,
     )

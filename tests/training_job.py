@@ -103,7 +103,7 @@ def evaluator(rows):
     return evaluate
 
 
-def run(config, *, loss_fn=loss_fn, count=count, evaluate=None, after_step=(), model=None):
+def run(config, *, loss_fn=loss_fn, count=count, evaluate=None, after_step=(), model=None, data=""):
     """What a recipe does: returns the trained model and the history, and writes model.safetensors."""
     accelerator = training.start(config)
     rows = sentences(config.rows)
@@ -128,6 +128,7 @@ def run(config, *, loss_fn=loss_fn, count=count, evaluate=None, after_step=(), m
         evaluate=evaluate or evaluator(sentences(20, seed=1)),
         after_step=after_step,
         default_metric="-loss",
+        data=data,
     )
     if accelerator.is_main_process:
         save_file(model.state_dict(), Path(config.output_dir) / "model.safetensors")
