@@ -88,7 +88,8 @@ def load_adapter(
 ) -> PreTrainedModel:
     """Load an adapter's base, put the adapter on it and merge it in.
 
-    The head that was saved with the adapter is kept where it has as many outputs as there are labels.
+    The head that was saved with the adapter is kept where it has as many outputs as there are labels; its rows follow
+    the names of the base's classes where they are the labels', and else are taken in order.
 
     Args:
         source: the adapter's folder.
@@ -104,7 +105,8 @@ def load_adapter(
 
     from ..attention import swap_attention
     from .agreement import embedding_rows
-    from .loading import load, one_line, quietly
+    from .loading import load, load_config, one_line, quietly, tell_rows
+    from .own_head import OwnHead, order_as_named
 
     base, shapes = base_of(source), weight_shapes(Path(source) / WEIGHTS)
     task = task or task_of(source)
@@ -129,6 +131,10 @@ def load_adapter(
         raise InputError(f"adapter {source!r} is of another model than {base!r}: {min(odd)} is only in one of them")
     logger.info("%s: the adapter is merged into its base %s", source, base)
     merged.name_or_path = source
+    if outputs is not None and outputs == len(
+        getattr(labels, "names", () if isinstance(labels, int) else labels or ())
+    ):
+        tell_rows(source, order_as_named(merged, OwnHead.of(load_config(base))))
     attention, options, include = variant
     if attention is None:
         return merged

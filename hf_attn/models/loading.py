@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,12 +12,14 @@ from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from ..attention import model_class_for
+from ..attention.auto_classes import saved_class
 from ..attention.conversion import name_unsaved, variant_config
 from ..attention.saveable import check_saveable
 from ..errors import InputError, nearest
 from ..hub_connection import optional_file, use_cache_if_unreachable
 from .adapter_folder import CONFIG, is_adapter, load_adapter
 from .checkpoint_files import check_model_folder
+from .own_head import UNNAMED, OwnHead, follow_names
 from .task_class import TASKS as TASKS
 from .task_class import class_for
 from .trainable import head_modules
@@ -100,15 +103,19 @@ def load(
         setattr(config, key, value)
     if chosen:
         return load_with_head(name, config, chosen, head_options(labels), **kwargs)
-    outputs = config.num_labels
+    own = OwnHead.of(config)
     for key, value in head_options(labels).items():
         setattr(config, key, value)
+    given = labels is not None and not isinstance(labels, int)
+    if given and config.num_labels != 1 and not hasattr(labels, "problem_type") and own.is_number:
+        config.problem_type = None
     try:
         cls = class_for(name, config, task, new_head=labels is not None)
+        own = replace(own, same_class=saved_class(config) in (None, cls), follow=given)
         if attention is not None:
             cls = model_class_for(cls)
             config = variant_config(config, attention, attention_kwargs, include)
-        return from_checkpoint(cls, name, config, converted=attention is not None, outputs=outputs, **kwargs)
+        return from_checkpoint(cls, name, config, converted=attention is not None, own=own, **kwargs)
     except InputError:
         raise
     except (OSError, ValueError, ImportError) as error:
@@ -171,7 +178,7 @@ def from_checkpoint(
     *,
     converted: bool,
     headless: bool = False,
-    outputs: int | None = None,
+    own: OwnHead | None = None,
     **kwargs: Any,
 ) -> PreTrainedModel:
     """Load weights, and say in one line which parameters are new.
@@ -182,7 +189,7 @@ def from_checkpoint(
         config: of the model.
         converted: whether ``cls`` has an attention variant that the checkpoint may not have.
         headless: whether ``cls`` is a base model itself.
-        outputs: of the checkpoint's own head, which may lie inside the base model (Perceiver).
+        own: what the checkpoint says of its head, which may lie inside the base model (Perceiver).
         **kwargs: for ``from_pretrained``.
 
     Raises:
@@ -194,7 +201,7 @@ def from_checkpoint(
         model, info = load(name, config=config, **options)
     check_saveable(model)
     heads = () if headless else tuple(f"{part}." for part in head_modules(model))
-    sizes = ((outputs,), (config.num_labels,))
+    sizes = ((len(own.names) if own else None,), (config.num_labels,))
     new: set[str] = set(info["missing_keys"])
     wrong: list[str] = []
     for key, found, made in info["mismatched_keys"]:
@@ -209,6 +216,11 @@ def from_checkpoint(
         raise InputError(
             f"{name}: its weights have no {', '.join(sorted(lost)[:3])}: this is no checkpoint of {cls.__name__}"
         )
+    if own and own.follow:
+        options["output_loading_info"] = False
+        with quietly():
+            said = follow_names(model, own, new, lambda config: load(name, config=config, **options))
+        tell_rows(name, said)
     slots = sorted(key for key in new if ".hf_attn." in key)
     head = sorted(new - set(slots))
     if new:
@@ -218,6 +230,12 @@ def from_checkpoint(
     if info["unexpected_keys"]:
         logger.info("not used from %s: %s", name, ", ".join(sorted(info["unexpected_keys"])))
     return name_unsaved(model, f"{config.attn_variant} variant of {model.name_or_path}") if converted else model
+
+
+def tell_rows(name: str, said: str) -> None:
+    """Log which rows a head has: a warning where they are a guess."""
+    if said:
+        logger.log(logging.WARNING if UNNAMED in said else logging.INFO, "%s: %s", name, said)
 
 
 def one_line(error: Exception) -> str:
