@@ -19,7 +19,7 @@ from typing import Any, NoReturn, TypeVar
 from .argument_parser import arguments_of, is_required, make_parser, one_line
 from .errors import InputError
 from .foreign_files import read_yaml
-from .printable import printable
+from .printable import printable, without_tokens
 
 if typing.TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -103,7 +103,7 @@ class StderrHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a message on a line of its own; what names in it would do to a terminal is left out."""
-        lines = self.format(record).split("\n")
+        lines = without_tokens(self.format(record)).split("\n")
         print("\n".join(map(printable, lines)), file=sys.stderr, flush=True)
 
 
@@ -117,7 +117,7 @@ def _log_to_stderr() -> None:
 def _print_error(error: Exception, status: int) -> int:
     if os.environ.get("RANK", "0") == "0":
         text = f"{error.strerror}" if isinstance(error, OSError) and error.strerror else f"{error}"
-        print(f"error: {printable(text)}", file=sys.stderr, flush=True)
+        print(f"error: {printable(without_tokens(text))}", file=sys.stderr, flush=True)
     return status
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .card_usage import usage
 from .lineage import base_of
 from .markdown import escape, fenced
+from .printable import without_tokens
 from .whole_files import write_text
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ def write(folder: Path, record: "RunRecord", facts: dict[str, Any], drawn: Seque
     """
     from huggingface_hub import ModelCard
 
-    text = f"---\n{metadata(folder, record).to_yaml()}\n---\n\n{body(folder, record, facts, drawn)}"
+    shown = without_tokens(body(folder, record, facts, drawn))
+    text = f"---\n{metadata(folder, record).to_yaml()}\n---\n\n{shown}"
     read_back = ModelCard(text).data.to_dict()
     if read_back != metadata(folder, record).to_dict():
         raise ValueError(f"the model card's metadata does not come back as written: {read_back}")

@@ -11,6 +11,7 @@ from .errors import InputError
 from .foreign_files import read_json
 from .hub_connection import ask_again
 from .models.checkpoint_files import check_model_folder
+from .printable import without_tokens
 from .run_files import PICTURES
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def push(folder: str | Path, repo_id: str, *, private: bool = False, token: str 
     if "README.md" in content:
         card = with_model_id(content["README.md"].read_text("utf-8"), repo_id)
         operations.append(CommitOperationAdd("README.md", card.encode()))
-    with hub_errors(repo_id, folder):
+    with hub_errors(repo_id, folder, str(api.token)):
         url = api.create_repo(repo_id, private=private or None, exist_ok=True)
         if private and not api.repo_info(repo_id).private:
             raise InputError(
@@ -117,7 +118,7 @@ def check_access(repo_id: str, token: str | None = None) -> "HfApi":
         raise InputError(NO_TOKEN)
     api = HfApi(token=token)
     ask_again()
-    with hub_errors(repo_id):
+    with hub_errors(repo_id, token=token):
         account = api.whoami()
     role = account.get("auth", {}).get("accessToken", {}).get("role")
     if role == "read":
@@ -203,18 +204,23 @@ def _places(folder: Path) -> set[str]:
 
 
 @contextmanager
-def hub_errors(repo_id: str, folder: Path | None = None) -> Iterator[None]:
+def hub_errors(repo_id: str, folder: Path | None = None, token: str | None = None) -> Iterator[None]:
     """Turn what the Hub's client raises into one line that never holds the token."""
     try:
         yield
     except InputError:
         raise
     except Exception as error:
-        explain(error, repo_id, folder)
+        explain(error, repo_id, folder, token)
 
 
-def explain(error: Exception, repo_id: str, folder: Path | None) -> NoReturn:
-    """Raise the InputError that says what an exception of the Hub's client means; others are raised as they are."""
+def one_line(error: Exception, token: str | None) -> str:
+    """Return what an exception says, without the token."""
+    return without_tokens(" ".join(str(error).split()), token)
+
+
+def explain(error: Exception, repo_id: str, folder: Path | None, token: str | None = None) -> NoReturn:
+    """Raise the InputError that says what an exception of the Hub's client means; another as it is, but for tokens."""
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
     status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
@@ -223,7 +229,7 @@ def explain(error: Exception, repo_id: str, folder: Path | None) -> NoReturn:
     if status == 403:
         raise InputError(f"the Hub token may not write to {repo_id}: use one with write access to it") from None
     if status is None and isinstance(error, ValueError) and "README.md" in str(error):
-        raise InputError(f"the Hub refuses the metadata of README.md: {' '.join(str(error).split())}") from None
+        raise InputError(f"the Hub refuses the metadata of README.md: {one_line(error, token)}") from None
     if status is not None and status < 500:
         raise InputError(f"the Hub refused {repo_id} (HTTP status {status})") from None
     transport = type(error).__module__.partition(".")[0] in ("httpx", "httpx2", "httpcore", "httpcore2", "requests")
@@ -238,4 +244,6 @@ def explain(error: Exception, repo_id: str, folder: Path | None) -> NoReturn:
         raise InputError(
             f"the Hub cannot be reached ({reason}): {kept} `hf-attn push {folder or 'RUN'} {repo_id}`"
         ) from None
+    if one_line(error, token) != " ".join(str(error).split()):
+        raise RuntimeError(f"{type(error).__name__}: {one_line(error, token)}") from None
     raise error

@@ -23,6 +23,7 @@ import numpy as np
 from . import card, figures, machine, output
 from .attended import AttentionExample
 from .history import REPORT
+from .printable import without_tokens
 from .run_files import CARD, FIGURES, LOG, PREDICTIONS, RECORD, UNLABELLED, digests
 from .whole_files import as_os_error, whole, whole_folder, write_text
 
@@ -218,7 +219,7 @@ def describe(
     card.write(folder, record, facts, drawn)
     written += [folder / CARD, *(folder / FIGURES / name for name in drawn)]
     facts["files"] = digests(folder, written)
-    write_text(folder / RECORD, json.dumps(facts, indent=2, ensure_ascii=False, default=str) + "\n")
+    write_text(folder / RECORD, without_tokens(json.dumps(facts, indent=2, ensure_ascii=False, default=str)) + "\n")
 
 
 def run_facts(record: RunRecord, *, processes: int = 1, precision: str = "no") -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..errors import InputError, nearest
+from ..printable import without_tokens
 
 SHOWN = 5
 IDS = re.compile(r"((.*[_\W])?(id|ids|idx|index|uid|guid|uuid)|.*[a-z]I[dD]s?|Id|ID)")
@@ -33,8 +34,8 @@ def quoted(items: Iterable[Any]) -> str:
 
 
 def one_line(error: Exception) -> str:
-    """What another library says, on one line and not too long."""
-    return " ".join(str(error).split())[:300]
+    """What another library says, on one line, not too long and without tokens."""
+    return without_tokens(" ".join(str(error).split()))[:300]
 
 
 def labelled(splits: Any) -> Any:
