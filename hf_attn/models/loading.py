@@ -83,7 +83,7 @@ def load(
     """
     name = str(name)
     if task not in (None, *TASKS):
-        raise InputError(f"task {task!r}: expected one of {', '.join(TASKS)}")
+        raise InputError(f"task {task!r}: expected one of {', '.join(TASKS)}, or none for the model as it was saved")
     chosen = None
     if head is not None or head_kwargs:
         from .attention_head import TASK, Head, load_with_head

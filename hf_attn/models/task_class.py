@@ -63,16 +63,9 @@ def class_for(name: str, config: PreTrainedConfig, task: str | None, new_head: b
     if had_head or not new_head:
         lost = "its head is left out" if had_head else "it has no head"
         made = "" if task == HEADLESS else ", and a new one is made"
-        said = "%s was saved as %s and is loaded as %s for %s: %s%s"
         logger.log(
             logging.INFO if new_head or task == HEADLESS else logging.WARNING,
-            said,
-            name,
-            saved.__name__,
-            cls.__name__,
-            task,
-            lost,
-            made,
+            f"{name} was saved as {saved.__name__} and is loaded as {cls.__name__} for {task}: {lost}{made}",
         )
     return cls
 
