@@ -60,7 +60,7 @@ def test_every_file_that_training_reads_is_read(run, tmp_path, name):
         ("a.csv", "text\n{}\n".encode("shift_jis"), {"encoding": "shift_jis"}),
         ("a.jsonl", '{"text": "{}"}\n'.encode("utf-16"), {"encoding": "utf-16"}),
         ("a.txt", "{}\r\n".encode("cp1252"), {"encoding": "cp1252"}),
-        ("a.txt.gz", gzip.compress(b"{}\n"), {}),
+        ("a.txt.gz", gzip.compress(b"{}\n", mtime=0), {}),
         ("a.txt", b"text|id\n{}|1\n", {"delimiter": "|"}),
         ("a.dat", b"text|id\n{}|1\n", {"delimiter": "|"}),
     ],

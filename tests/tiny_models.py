@@ -188,8 +188,9 @@ def inputs_for(model: PreTrainedModel, seed: int = 0) -> dict[str, torch.Tensor]
 def has_patches(model: PreTrainedModel) -> bool:
     """Whether all attention layers of a model stand on the grid of patches of one image."""
     configs = [getattr(module, "config", model.config) for module in attention_layers(model).values()]
-    square = all(getattr(c, "patch_size", None) and getattr(c, "image_size", None) for c in configs)
-    return square and not re.match("PixtralV|VideoMAE|ViTMAE|Yolos|XCLIP|Swin|Sam3", type(model).__name__)
+    return all(getattr(c, "patch_size", None) for c in configs) and not re.match(
+        "PixtralV|VideoMAE|ViTMAE|Yolos|XCLIP|Swin|Sam3", type(model).__name__
+    )
 
 
 def outputs_of(model: PreTrainedModel, inputs: dict[str, torch.Tensor]) -> list[torch.Tensor]:
