@@ -134,7 +134,7 @@ def _from_table(
 
     if not path.exists():
         raise InputError(f"no such file: {path}")
-    table = located(read(path, delimiter=delimiter, encoding=encoding), column, path)
+    table = located(read(path, delimiter=delimiter, encoding=encoding, texts=(column,)), column, path)
     check_images(DatasetDict({str(path): table}), column)
     values = [value for batch in image_column(table, column) for value in batch]
     sources = [source_of(value) for value in values]

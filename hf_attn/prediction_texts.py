@@ -53,7 +53,7 @@ def read_texts(
             )
         return read_lines(path, encoding), None, None
     try:
-        table = read(path, delimiter=delimiter, encoding=encoding)
+        table = read(path, delimiter=delimiter, encoding=encoding, texts=("text",))
     except InputError as error:
         raise error if ends_like_a_file(given[0]) else InputError(f"{error}{AS_TEXTS}") from None
     names = [column_name(table, text, path), *([text_pair] if text_pair else [])]

@@ -119,3 +119,34 @@ def test_whole_numbers_written_as_floats_are_told_to_be_classes(tmp_path, caplog
 def test_a_decimal_comma_is_told(tmp_path):
     put(tmp_path, "d.csv", "text;label\n" + "".join(f"t{i};0,{i}\n" for i in range(30)))
     assert "write a point, not a comma" in told(tmp_path / "d.csv", delimiter=";", kind="regression")
+
+
+LONG = ["1234567890123456789", "1234567890123456788"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (LONG, tuple(sorted(LONG))),
+        (["9007199254740993", "9007199254740992", "123456789012345678901"], None),
+        (["12345678901234567891", "12345678901234567892"], None),
+        (["9007199254740993", "9007199254740992", "1.5"], None),
+        (["-9223372036854775808", "9223372036854775807"], None),
+    ],
+)
+def test_long_numbers_stay_apart(tmp_path, labels, names):
+    found = use(folder(tmp_path, train=labels, test=labels))[1].names
+    assert sorted(found) == sorted(names or labels)
+
+
+@pytest.mark.parametrize("texts", [["5", "7"], ["+4930", "0049"], ["0.50", "1e3"], ["0012345678901234567890", "1"]])
+def test_a_text_of_digits_stays_as_it_is_written(tmp_path, texts):
+    rows = "".join(f"{texts[i % 2]},{'ab'[i % 2]}\n" for i in range(24))
+    splits, _ = use(put(tmp_path, "d.csv", "text,label\n" + rows))
+    assert set(splits["train"]["text"]) == set(texts)
+
+
+def test_the_second_text_of_a_pair_stays_too(tmp_path):
+    rows = "".join(f"words {i},{i}.0,{'ab'[i % 2]}\n" for i in range(24))
+    splits, _ = use(put(tmp_path, "d.csv", "text,other,label\n" + rows), text_pair="other")
+    assert sorted(value for split in splits.values() for value in split["other"]) == sorted(f"{i}.0" for i in range(24))

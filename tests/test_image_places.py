@@ -192,3 +192,10 @@ def test_a_null_image_is_named_by_its_row_and_left_out_if_asked(tmp_path, caplog
 def test_splits_of_images_without_a_fault_log_nothing(tmp_path, caplog):
     use(write_folder(tmp_path, split_folders()), cache_dir=tmp_path / "cache")
     assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
+@pytest.mark.parametrize("form", ["{}", "{:05}", "{}.5"])
+def test_numbers_that_name_images_are_names(tmp_path, form):
+    names = [form.format(i) for i in range(24)]
+    source = write_csv(write_folder(tmp_path, {f"{name}.png": IMAGES[i] for i, name in enumerate(names)}), names)
+    assert sum(map(len, use(source).values())) == 24

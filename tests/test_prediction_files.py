@@ -7,6 +7,7 @@ import lzma
 
 import numpy as np
 import pyarrow
+import pyarrow.parquet
 import pytest
 from tiny_bert import TEXTS, save_tiny_bert
 from tiny_vit import picture, save_tiny_vit
@@ -150,3 +151,23 @@ def test_a_table_of_images_is_read_as_training_reads_it(tmp_path):
     assert found == [row["label"] for row in hf_attn.predict(vit, files)]
     with pytest.raises(InputError, match="--delimiter says how a file is read, but there is no file"):
         predict_to(str(vit), [str(tmp_path / "b.png"), str(tmp_path / "é.png")], delimiter=";")
+
+
+@pytest.mark.parametrize("identity", ["1234567890123456789", "12345678901234567890", "9007199254740993", "007"])
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_a_long_number_of_a_row_is_kept_to_its_last_digit(run, tmp_path, identity, ending):
+    (tmp_path / "a.csv").write_text(f"tweet_id,text\n{identity},no\n12,please\n")
+    output = tmp_path / f"out.{ending}"
+    predict_to(str(run), [str(tmp_path / "a.csv")], output=str(output))
+    if ending == "jsonl":
+        found = [json.loads(line)["tweet_id"] for line in output.read_text().splitlines()]
+    else:
+        found = pyarrow.parquet.read_table(output)["tweet_id"].to_pylist()
+    assert [str(value) for value in found] == [identity, "12"]
+
+
+def test_a_text_of_digits_is_predicted_as_it_is_written(run, tmp_path):
+    (tmp_path / "a.csv").write_text("text\n0.50\n+49\n")
+    predict_to(str(run), [str(tmp_path / "a.csv")], output=str(tmp_path / "out.jsonl"))
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [row.pop("text") for row in rows] == ["0.50", "+49"] and rows == hf_attn.predict(run, ["0.50", "+49"])

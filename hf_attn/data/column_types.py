@@ -4,37 +4,44 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from .reading import Rows
 
-INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE)
 PADDED = re.compile(r"[+-]?0\d")
 TRUTH = {"true": True, "false": False}
 
 
-def settle(files: Sequence[Rows]) -> None:
+def settle(files: Sequence[Rows], texts: Collection[str | None] = ()) -> None:
     """Give each column one type in all files, in place.
 
     Texts of a csv file are whole numbers if all of them are in every file, numbers if all of them are, else texts; an
     empty field of a column of numbers is null. Where the files disagree, whole numbers become numbers beside numbers,
-    and everything becomes text beside text (10 and 10a are two texts).
+    and everything becomes text beside text (10 and 10a are two texts). Whole numbers that int64 or float64 cannot hold,
+    such as long ids, are texts.
+
+    Args:
+        files: whose columns are changed.
+        texts: columns of which the fields of a csv file stay as they are written.
     """
     for name in dict.fromkeys(name for rows in files for name in rows.table.column_names):
         having = [rows for rows in files if name in rows.table.column_names]
-        texts = [rows.table[name].to_pylist() for rows in having if name in rows.untyped]
+        if name in texts:
+            continue
+        fields = [rows.table[name].to_pylist() for rows in having if name in rows.untyped]
         kinds = {_kind(rows, name) for rows in having if name not in rows.untyped} - {"null"}
-        if texts:
-            kinds.add(_kind_of_texts(texts, kinds))
-        if kinds <= {"int", "float", "bool", "text"} and (len(kinds) > 1 or texts):
+        if fields:
+            kinds.add(_kind_of_texts(fields, kinds))
+        if kinds <= {"int", "float", "bool", "text"} and (len(kinds) > 1 or fields):
             goal = "text" if "text" in kinds else "float" if kinds == {"int", "float"} else next(iter(kinds))
             if len(kinds) == 1 or goal in ("text", "float"):
                 for rows in having:
                     _convert(rows, name, goal)
-        elif texts:
-            goal = _kind_of_texts(texts, set())
+        elif fields:
+            goal = _kind_of_texts(fields, set())
             for rows in having:
                 if name in rows.untyped:
                     _convert(rows, name, goal)
@@ -72,10 +79,15 @@ def _kind_of_texts(columns: list[list[str]], beside: set[str]) -> str:
     if beside == {"bool"} and given and all(value.lower() in TRUTH for value in given):
         return "bool"
     if given and all(map(INTEGER.fullmatch, given)):
-        return "int"
-    if given and all(NUMBER.fullmatch(value) and not PADDED.match(value) for value in given):
+        return "int" if all(-(2**63) <= int(value) < 2**63 for value in given) else "text"
+    if given and all(NUMBER.fullmatch(value) and not PADDED.match(value) and _is_held(value) for value in given):
         return "float"
     return "text" if given or not beside else next(iter(beside))
+
+
+def _is_held(number: str) -> bool:
+    """Whether float64 has this number, if it is a whole one."""
+    return not INTEGER.fullmatch(number) or (len(number) < 309 and int(float(number)) == int(number))
 
 
 def _convert(rows: Rows, name: str, goal: str) -> None:

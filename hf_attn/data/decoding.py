@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
+from .depth import DEPTHS, eight_bits, is_deep, is_wide, lower_bytes, sixteen_bits, white_of
 from .paths import no_path
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ EXTENSIONS = frozenset(
 
 ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
 PAGED = ("TIFF", "MPO")
-DEPTHS = (255, 1023, 4095, 16383, 65535)
-"""White of 8, 10, 12, 14 and 16 bits."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +73,13 @@ def decode_frame(source: bytes | str | Path, white: int | None = None) -> tuple[
         with _opened(source) as image:
             several = bool(getattr(image, "is_animated", False)) or getattr(image, "n_frames", 1) > 1
             animated, paged = several and image.format in ANIMATED, several and image.format in PAGED
-            image.load()
-            own = own_white(image) if is_deep(image) else None
-            return upright(image, white), Seen(animated, paged, own)
+            lower = lower_bytes(_opened(source)) if is_wide(image) else None
+            turned = _turned(image)
+            values = sixteen_bits(turned, _turned(lower)) if lower else np.asarray(turned) if is_deep(turned) else None
+            own = None if values is None else white_of(values)
+            if values is None or (lower and max(own or 0, white or 0) == DEPTHS[-1]):
+                return _rgb(turned), Seen(animated, paged, own)
+            return eight_bits(values, white), Seen(animated, paged, own)
     except InputError:
         raise
     except Exception as error:  # a decoder raises what it likes: OSError, SyntaxError, struct.error, EOFError, …
@@ -133,43 +136,19 @@ def _opened(source: bytes | str | Path) -> Image:
 
 def upright(image: Image, white: int | None = None) -> Image:
     """An opened image as :func:`decode` gives it: upright, RGB, 8 bit."""
+    turned = _turned(image)
+    return eight_bits(np.asarray(turned), white) if is_deep(turned) else _rgb(turned)
+
+
+def _turned(image: Image) -> Image:
     from PIL import ImageOps
 
     image.load()
-    upright = ImageOps.exif_transpose(image)
-    if is_deep(upright):
-        return _eight_bits(upright, white)
-    if upright.mode == "P":
-        upright = upright.convert("RGBA")
-    return upright.convert("RGB")
+    return ImageOps.exif_transpose(image)
 
 
-def is_deep(image: Image) -> bool:
-    """Whether an image has more than 8 bits a value."""
-    return image.mode in ("F", "I") or image.mode.startswith("I;")
-
-
-def own_white(image: Image) -> int:
-    """The white of the least depth that holds all values of an image of more than 8 bits.
-
-    Raises:
-        InputError: values that are no whole numbers of up to 16 bits.
-    """
-    values = np.asarray(image)
-    least, most = values.min(), values.max()
-    whole = values.dtype.kind != "f" or (np.isfinite(values).all() and (values == np.floor(values)).all())
-    if not whole or least < 0 or most > DEPTHS[-1]:
-        raise InputError(f"pixels from {least} to {most}: expected whole numbers of 8 or 16 bits")
-    return next(white for white in DEPTHS if most <= white)
-
-
-def _eight_bits(image: Image, white: int | None) -> Image:
-    """Grey of more than 8 bits as 8 bits, white becoming 255."""
-    from PIL import Image
-
-    white = max(white or 0, own_white(image))
-    grey = (np.asarray(image).astype(np.uint64) * 255 + white // 2) // white
-    return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
+def _rgb(image: Image) -> Image:
+    return (image.convert("RGBA") if image.mode == "P" else image).convert("RGB")
 
 
 def _reason(error: Exception) -> str:

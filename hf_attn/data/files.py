@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,20 +47,26 @@ def split_of(name: str) -> str | None:
     return next((split for split, names in SPLITS.items() if name.lower() in names), None)
 
 
-def read(path: Path, *, delimiter: str | None = None, encoding: str | None = None) -> Dataset:
+def read(
+    path: Path, *, delimiter: str | None = None, encoding: str | None = None, texts: Collection[str | None] = ()
+) -> Dataset:
     """Read the rows of one file into memory; see :func:`read_files`.
 
     Raises:
         InputError: as there, or the file holds several splits.
     """
-    found = read_files([path], delimiter=delimiter, encoding=encoding)[0]
+    found = read_files([path], delimiter=delimiter, encoding=encoding, texts=texts)[0]
     if set(found) != {""}:
         raise InputError(f"{path} holds several splits ({', '.join(found)}): give a file of rows")
     return found[""]
 
 
 def read_files(
-    paths: Sequence[Path], *, delimiter: str | None = None, encoding: str | None = None
+    paths: Sequence[Path],
+    *,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    texts: Collection[str | None] = (),
 ) -> list[dict[str, Dataset]]:
     """Read the rows of files into memory, by the name of their split (``""`` where a file holds no splits).
 
@@ -71,13 +77,14 @@ def read_files(
         paths: files of one set of data.
         delimiter: between the fields of csv and tsv; "," and a tab by default.
         encoding: of csv, tsv, json and jsonl; UTF-8 by default.
+        texts: columns that are texts, though all fields of a csv or tsv file are numbers.
 
     Raises:
         InputError: wrong extension, unreadable, empty, not what its extension says, or a column named twice.
     """
     check_delimiter(delimiter)
     found = [_rows(path, delimiter, encoding) for path in paths]
-    settle([rows for parts in found for rows in parts.values()])
+    settle([rows for parts in found for rows in parts.values()], texts)
     return [
         {name: _dataset(rows, path, len(parts) > 1 and name) for name, rows in parts.items()}
         for path, parts in zip(paths, found, strict=True)

@@ -33,11 +33,13 @@ class Source:
     encoding: str | None = None
     revision: str | None = None
     data_dir: str | None = None
+    texts: tuple[str, ...] = ()
 
 
 def read_given(files: list[Path], source: Source) -> list[dict[str, Dataset]]:
     """Read files of one set of data, with images where paths of them are; see :func:`files.read_files`."""
-    found = read_files(files, delimiter=source.delimiter, encoding=source.encoding)
+    texts = (*source.texts, source.image)
+    found = read_files(files, delimiter=source.delimiter, encoding=source.encoding, texts=texts)
     return [
         {name: located(undecoded(split), source.image, file) for name, split in parts.items()}
         for file, parts in zip(files, found, strict=True)

@@ -17,7 +17,7 @@ import numpy as np
 from ..whole_files import flush
 from .processing import Processing
 
-VERSION = 3
+VERSION = 4
 DAY = 24 * 3600
 
 

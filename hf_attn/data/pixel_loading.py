@@ -15,7 +15,8 @@ import numpy as np
 
 from ..errors import InputError
 from .columns import UNLABELLED, listing, refuse
-from .decoding import DEPTHS, decode_frame, quiet
+from .decoding import decode_frame, quiet
+from .depth import DEPTHS
 from .image_files import digest, source_of
 from .images import image_column
 from .origin import place_of

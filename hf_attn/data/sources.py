@@ -62,7 +62,7 @@ def load_splits(
         label: column, or columns, of the labels.
         kind: of the labels, as in :func:`labels.encode_labels`; only classes are stratified.
         image: column of images; in a file it may hold paths, from the folder of the file.
-        text: column, or columns, of the texts, for ``skip_bad_rows``.
+        text: column, or columns, of the texts: a csv file of numbers has texts there too.
         delimiter: between the fields of csv and tsv files.
         encoding: of csv, tsv, json, jsonl and txt files; UTF-8 by default.
         revision: branch, tag or commit of a Hub dataset.
@@ -73,11 +73,11 @@ def load_splits(
         InputError: nothing to read there, a file that cannot be used, no train split, a column that is not there,
             too few rows, paths of images outside the folder of the file.
     """
-    given = Source(source, subset, image, delimiter, encoding, revision, data_dir)
+    texts = [text] if isinstance(text, str) else [column for column in text or [] if column]
+    given = Source(source, subset, image, delimiter, encoding, revision, data_dir, tuple(texts))
     found = {name: origin.named(undecoded(split), name) for name, split in _find(given).items()}
     splits = _named(found, source)
     columns = [label] if isinstance(label, str) else list(label or [])
-    texts = [text] if isinstance(text, str) else [column for column in text or [] if column]
     unlabelled = _take_unlabelled(splits, columns)
     refuse(missing(splits, [image, *columns]))
     refuse(why for split in splits.values() for name in columns if (why := origin.unusable(split, name)))
