@@ -2,10 +2,9 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
+import forked
 import numpy as np
 import pytest
 import torch
@@ -147,15 +146,13 @@ def test_too_few_rows_for_all_processes_are_refused():
 
 
 def test_two_processes_have_batches_and_statistics_that_do(tmp_path):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", __file__]
-    argv = ["--output_dir", str(tmp_path), "--rows", "17", "--batch_size", "4", "--epochs", "1", "--precision", "no"]
-    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    ended = subprocess.run([*command, *argv], env=environment, capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stderr[-3000:]
-    first, second = (json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1))
+    folder = tmp_path / "run"
+    argv = ["--output_dir", str(folder), "--rows", "17", "--batch_size", "4", "--epochs", "1", "--precision", "no"]
+    forked.run(main, argv, tmp_path / "said", 2)
+    first, second = (json.loads((folder / f"rank{rank}.json").read_text()) for rank in (0, 1))
     assert [a + b for a, b in zip(first["batches"], second["batches"], strict=True)] == [8, 9]
     assert first["scores"] == second["scores"]
-    assert first["mean"] == second["mean"] == load_file(tmp_path / "model.safetensors")["norm.running_mean"].tolist()
+    assert first["mean"] == second["mean"] == load_file(folder / "model.safetensors")["norm.running_mean"].tolist()
 
 
 def main(argv):
@@ -171,8 +168,3 @@ def main(argv):
     found = {"batches": [len(batch) for batch in model.seen][-2:], "scores": scores}
     found["mean"] = model.norm.running_mean.tolist()
     Path(config.output_dir, f"rank{os.environ['RANK']}.json").write_text(json.dumps(found))
-
-
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent))
-    main(sys.argv[1:])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forked
 import pytest
 import torch
 import training_job
@@ -94,7 +95,7 @@ def test_data_of_another_size_is_refused(stopped):
 def test_another_number_of_processes_is_refused(stopped, tmp_path):
     argv = ["--resume", "--output_dir", str(stopped), "--config", str(stopped / "config.yaml")]
     job = training_job.launch(argv, tmp_path / "output", 2)
-    assert training_job.finish(job) == [2, 2]
+    assert forked.finish(job) == [2, 2]
     assert (tmp_path / "output").read_text().count("was written by 1 processes and this run has 2: start 1") == 1
 
 

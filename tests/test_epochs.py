@@ -2,10 +2,9 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
+import forked
 import numpy as np
 import pytest
 import torch
@@ -95,34 +94,21 @@ def test_each_epoch_is_augmented_anew_by_its_own_draws(config):
     assert min(changed) >= 11
 
 
-PROGRAM = """
-import json, os, sys
-import torch
-import training_job
-from training_job import loss_fn, run
+def main(argv):
+    folder, said = Path(argv[0]), []
 
-rank, said = os.environ["RANK"], []
+    def recording(model, batch):
+        state = torch.get_rng_state()
+        said.append({"mask": torch.nn.functional.dropout(torch.ones(64), 0.5).tolist(), "ids": batch["ids"].tolist()})
+        torch.set_rng_state(state)
+        return training_job.loss_fn(model, batch)
 
-def recording(model, batch):
-    state = torch.get_rng_state()
-    said.append({"mask": torch.nn.functional.dropout(torch.ones(64), 0.5).tolist(), "ids": batch["ids"].tolist()})
-    torch.set_rng_state(state)
-    return loss_fn(model, batch)
-
-config = training_job.job_arguments(training_job.Path(sys.argv[1]))(batch_size=4, seed=11)
-run(config, loss_fn=recording)
-open(f"{sys.argv[1]}/{rank}.json", "w").write(json.dumps(said))
-"""
+    training_job.run(training_job.job_arguments(folder)(batch_size=4, seed=11), loss_fn=recording)
+    (folder / f"{os.environ['RANK']}.json").write_text(json.dumps(said))
 
 
 def test_processes_drop_out_and_draw_rows_each_for_itself(tmp_path):
-    (tmp_path / "job.py").write_text(PROGRAM)
-    folder = str(Path(training_job.__file__).parent)
-    environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "PYTHONPATH": folder}
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    command += [str(tmp_path / "job.py"), str(tmp_path)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    forked.run(main, [str(tmp_path)], tmp_path / "said", 2)
     said = [json.loads((tmp_path / f"{rank}.json").read_text())[-8:] for rank in range(2)]
     for rank in range(2):
         torch.manual_seed(11 + rank)

@@ -1,10 +1,6 @@
 """Predictions on any number of processes, and scores against independent references."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
+import forked
 import numpy as np
 import pytest
 import scipy.stats
@@ -301,24 +297,16 @@ def test_a_split_without_labels_is_predicted():
     assert found.labels is None and len(found) == 13
 
 
+def main(argv):
+    accelerator = Accelerator()
+    assert accelerator.num_processes == 2
+    found = predicted(accelerator, accelerator.prepare(tiny().train()), int(argv[1]))
+    np.savez(f"{argv[0]}/{accelerator.process_index}", found.ids, found.logits, found.labels)
+
+
 @pytest.mark.parametrize("count", [1, 13])
 def test_two_processes_give_exactly_the_rows_of_one(tmp_path, count):
-    script = tmp_path / "predict.py"
-    script.write_text(
-        "import sys\n"
-        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "import numpy as np\n"
-        "from accelerate import Accelerator\n"
-        "from test_evaluation import predicted, tiny\n"
-        "accelerator = Accelerator()\n"
-        "assert accelerator.num_processes == 2\n"
-        f"found = predicted(accelerator, accelerator.prepare(tiny().train()), {count})\n"
-        f"np.savez(f'{tmp_path}/{{accelerator.process_index}}', found.ids, found.logits, found.labels)\n"
-    )
-    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(script)]
-    run = subprocess.run(launcher, env=environment, capture_output=True, text=True, timeout=300)
-    assert run.returncode == 0, run.stderr[-3000:]
+    forked.run(main, [str(tmp_path), str(count)], tmp_path / "said", 2)
     alone = predicted(Accelerator(cpu=True), tiny(), count)
     for index in range(2):
         ids, logits, labels = np.load(tmp_path / f"{index}.npz").values()

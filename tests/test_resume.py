@@ -12,6 +12,7 @@ import time
 from functools import cache
 from pathlib import Path
 
+import forked
 import pytest
 import training_job
 
@@ -39,7 +40,7 @@ def uninterrupted(tmp_path_factory):
         argv, processes = SETUPS[setup]
         began = time.perf_counter()
         job = training_job.launch([*argv, "--output_dir", str(folder / "run")], folder / "output", processes)
-        assert training_job.finish(job) == [0] * processes, (folder / "output").read_text()
+        assert forked.finish(job) == [0] * processes, (folder / "output").read_text()
         return folder / "run", time.perf_counter() - began
 
     return run
@@ -50,16 +51,10 @@ def start(setup, folder, *more):
     return training_job.launch([*argv, "--output_dir", str(folder / "run"), *more], folder / "output", processes)
 
 
-def kill(processes):
-    for process in processes:
-        process.kill()
-    return training_job.finish(processes)
-
-
 def assert_resumes(setup, folder, whole):
     """Resume the killed run in ``folder``; everything that it leaves is what the whole run left."""
     found = [path.name for path in (folder / "run").glob("checkpoints/*")]
-    statuses = training_job.finish(start(setup, folder, "--resume"))
+    statuses = forked.finish(start(setup, folder, "--resume"))
     assert statuses == [0] * len(statuses), (folder / "output").read_text()
     assert filecmp.cmp(folder / "run" / "model.safetensors", whole / "model.safetensors", shallow=False), found
     assert log(folder / "run") == log(whole)
@@ -83,7 +78,7 @@ def names(run):
 )
 def test_killed_after_a_step_resumes_exactly(setup, place, uninterrupted, tmp_path):
     whole, _ = uninterrupted(setup)
-    statuses = training_job.finish(start(setup, tmp_path, "--kill", place))
+    statuses = forked.finish(start(setup, tmp_path, "--kill", place))
     assert statuses == [-signal.SIGKILL] * len(statuses)
     assert_resumes(setup, tmp_path, whole)
 
@@ -98,7 +93,7 @@ def test_killed_inside_a_checkpoint_resumes_exactly(setup, place, uninterrupted,
     job = start(setup, tmp_path, "--kill", place)
     job[0].join(120)
     assert job[0].exitcode == -signal.SIGKILL
-    kill(job)
+    forked.kill(job)
     assert list((tmp_path / "run" / "checkpoints").glob("*.tmp")), "the kill should have hit a checkpoint in the making"
     assert_resumes(setup, tmp_path, whole)
 
@@ -109,14 +104,14 @@ def test_killed_at_a_random_moment_resumes_exactly(number, uninterrupted, tmp_pa
     whole, seconds = uninterrupted(setup)
     job = start(setup, tmp_path)
     time.sleep(random.Random(number).uniform(0, seconds))
-    kill(job)
+    forked.kill(job)
     assert_resumes(setup, tmp_path, whole)
 
 
 def test_killed_again_and_again_resumes_exactly(uninterrupted, tmp_path):
     whole, _ = uninterrupted("plain")
     for step in (5, 11, 11, 17):
-        training_job.finish(start("plain", tmp_path, "--resume", "--kill", f"step:{step}"))
+        forked.finish(start("plain", tmp_path, "--resume", "--kill", f"step:{step}"))
     assert_resumes("plain", tmp_path, whole)
 
 

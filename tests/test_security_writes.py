@@ -2,67 +2,58 @@
 
 import json
 import os
+import resource
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
+import forked
 import pytest
-
-from hf_attn import whole_files
-from hf_attn.errors import InputError
-from hf_attn.output import check
-from hf_attn.run_files import digest, is_run, record
-
-PROGRAM = """
-import os, resource, signal, sys
-sys.path.insert(0, {tests!r})
-from pathlib import Path
 from accelerate import Accelerator
 from run_records import Config, made_up
 from tiny_bert import save_tiny_bert
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
-from hf_attn import arguments, output
+
+from hf_attn import output, whole_files
+from hf_attn.errors import InputError
 from hf_attn.run import finish
+from hf_attn.run_files import digest, is_run, record
 
-folder, place, limit = Path({folder!r}), {place!r}, {limit!r}
-source = save_tiny_bert(folder.parent / "source", names=("no", "yes"))
-model, tokenizer = AutoModelForSequenceClassification.from_pretrained(source), AutoTokenizer.from_pretrained(source)
-config = Config(output_dir=str(folder), resume=folder.exists())
-config.recipe = "text_classification"
-original = os.replace
-
-def replace(one, other):
-    if place and Path(other).name == place:
-        os.kill(os.getpid(), signal.SIGKILL)
-    original(one, other)
 
 def main(argv):
+    """Save a model as a run: killed before ``place`` is there, or on a disk that takes files of ``limit`` bytes."""
+    folder, place, limit = Path(argv[0]), argv[1], int(argv[2])
+    source = save_tiny_bert(folder.parent / "source", names=("no", "yes"))
+    model, tokenizer = AutoModelForSequenceClassification.from_pretrained(source), AutoTokenizer.from_pretrained(source)
+    config = Config(output_dir=str(folder), resume=folder.exists())
+    config.recipe = "text_classification"
     accelerator = Accelerator(cpu=True)
     output.claim(config)
+    original = os.replace
+
+    def replace(one, other):
+        if Path(other).name == place:
+            os.kill(os.getpid(), signal.SIGKILL)
+        original(one, other)
+
     os.replace = replace
     made = made_up(folder, config=config)
     if limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     finish(model, tokenizer, made, accelerator)
 
-arguments.command_line(main)
-"""
 
-
-def program(folder, place=None, limit=None):
-    code = PROGRAM.format(tests=str(Path(__file__).parent), folder=str(folder), place=place, limit=limit)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, env=environment)
+def program(folder, place="", limit=0):
+    said = folder.parent / "said"
+    said.unlink(missing_ok=True)
+    (status,) = forked.finish(forked.start(main, [str(folder), place, str(limit)], said))
+    return status, said.read_text()
 
 
 def next_start(folder):
-    from run_records import Config
-
     config = Config(output_dir=str(folder))
     config.recipe = "text_classification"
     with pytest.raises(InputError) as raised:
-        check(config)
+        output.check(config)
     return str(raised.value)
 
 
@@ -74,11 +65,11 @@ def whole(folder):
 @pytest.mark.parametrize("place", ["model.safetensors", "README.md", "run.json"])
 def test_a_run_killed_at_a_write_is_known_and_completed_later(tmp_path, place):
     folder = tmp_path / "run"
-    assert program(folder, place=place).returncode == -signal.SIGKILL
+    assert program(folder, place=place)[0] == -signal.SIGKILL
     assert is_run(folder) and not (folder / place).exists() and not record(folder)
     assert "holds a run that did not end" in next_start(folder)
-    done = program(folder)
-    assert done.returncode == 0, done.stderr
+    status, said = program(folder)
+    assert status == 0, said
     assert whole(folder) and "holds a run that ended" in next_start(folder)
     assert not [path.name for path in folder.rglob("*") if path.name.endswith(".tmp") or path.name == whole_files.STAGE]
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "log.jsonl"}
@@ -90,14 +81,14 @@ def test_a_run_killed_at_a_write_is_known_and_completed_later(tmp_path, place):
 @pytest.mark.parametrize("limit", [2_000, 20_000])
 def test_a_full_disk_is_one_line_and_leaves_nothing_cut_short(tmp_path, limit):
     folder = tmp_path / "run"
-    done = program(folder, limit=limit)
-    assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert f"error: {folder} could not be completed (File too large)" in done.stderr.splitlines()[-1]
-    assert "go on with --resume" in done.stderr
+    status, said = program(folder, limit=limit)
+    assert status == 1 and "Traceback" not in said
+    assert f"error: {folder} could not be completed (File too large)" in said.splitlines()[-1]
+    assert "go on with --resume" in said
     assert not record(folder) and "did not end" in next_start(folder)
     for path in folder.rglob("*.json"):
         json.loads(path.read_text())
-    assert program(folder).returncode == 0 and whole(folder)
+    assert program(folder)[0] == 0 and whole(folder)
 
 
 def test_what_stood_there_stays_where_a_write_fails(tmp_path):

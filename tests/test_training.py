@@ -4,6 +4,7 @@ import json
 import math
 import os
 
+import forked
 import pytest
 import torch
 import training_job
@@ -138,7 +139,7 @@ def test_learning_rate_follows_steps_whatever_the_processes(tmp_path):
         argv = ["--output_dir", str(folder), "--batch_size", str(batch_size), "--log_every", "1", "--dropout", "0"]
         argv += ["--epochs", "2", "--warmup", "4", "--schedule", "cosine", "--precision", "no"]
         job = training_job.launch(argv, tmp_path / "output", processes)
-        assert training_job.finish(job) == [0] * processes, (tmp_path / "output").read_text()
+        assert forked.finish(job) == [0] * processes, (tmp_path / "output").read_text()
         with open(folder / "log.jsonl") as file:
             records = [json.loads(line) for line in file]
         curves.append([(line["step"], line["lr"], line["loss"]) for line in records if "lr" in line])
@@ -151,7 +152,7 @@ def test_learning_rate_follows_steps_whatever_the_processes(tmp_path):
 def test_two_processes_stop_on_nan_of_one(tmp_path):
     argv = ["--output_dir", str(tmp_path / "run"), "--batch_size", "4", "--lr", "1e30", "--warmup", "0"]
     job = training_job.launch([*argv, "--max_grad_norm", "0", "--epochs", "9"], tmp_path / "output", 2)
-    assert training_job.finish(job) == [1, 1]
+    assert forked.finish(job) == [1, 1]
     output = (tmp_path / "output").read_text()
     assert output.count("error: the loss (nan) is not finite at step") == 1
     assert "ids of the batch: " in output

@@ -1,11 +1,8 @@
 """Parameters that a step's loss does not reach: two processes train as one does."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
+import forked
 import pytest
 import torch
 import training_job
@@ -83,14 +80,11 @@ def main(argv):
 
 def launched(name, folder, processes, *more):
     argv = [name, "--output_dir", str(folder / "run"), *OPTIONS.split(), *more]
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-    command = command if processes > 1 else [sys.executable]
-    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    ended = subprocess.run([*command, __file__, *argv], env=environment, capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stderr[-3000:]
+    folder.mkdir(exist_ok=True)
+    said = forked.run(main, argv, folder / "said", processes)
     lines = [json.loads(line) for line in (folder / "run" / "log.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in lines if "loss" in line]
-    return load_file(folder / "run" / "model.safetensors"), losses, ended.stderr
+    return load_file(folder / "run" / "model.safetensors"), losses, said
 
 
 @pytest.mark.parametrize("name", ["xlnet", "luke", "esm", "big_bird", *SKIPPING])
@@ -114,8 +108,3 @@ def test_accumulation_on_two_processes_trains_as_one(tmp_path):
 def test_where_every_parameter_is_used_ddp_does_not_look_and_does_not_warn(tmp_path):
     _, _, said = launched("bert", tmp_path, 2, "--batch_size", "4")
     assert "find_unused_parameters" not in said
-
-
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent))
-    main(sys.argv[1:])

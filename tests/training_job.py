@@ -1,21 +1,16 @@
 """A small training run with everything that could make a resumed run differ: dropout, shuffling, groups by length.
 
-Run as a script it is a recipe: ``python tests/training_job.py --output_dir DIR …``. :func:`launch` runs it in real
-processes, forked from a server that has the imports done, so that killing one costs no more than its steps.
+Run as a script it is a recipe: ``python tests/training_job.py --output_dir DIR …``. :func:`launch` starts it in
+real processes.
 """
 
 import json
-import multiprocessing
 import os
 import signal
-import socket
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import accelerate.tracking  # noqa: F401  (what the job needs is imported once, by the fork server)
-import docstring_parser  # noqa: F401
-import jsonargparse  # noqa: F401
+import forked
 import numpy as np
 import torch
 from safetensors.torch import save_file
@@ -208,42 +203,9 @@ def _kill_in_save(place, number):
     setattr(owner, name, killing)
 
 
-def _in_process(argv, environment):
-    os.environ.update(environment)
-    torch.set_num_threads(1)
-    sys.argv = ["job", *argv]
-    log = open(environment["JOB_LOG"], "a")
-    os.dup2(log.fileno(), 1)
-    os.dup2(log.fileno(), 2)
-    arguments.command_line(main)
-
-
 def launch(argv, log, processes=1):
     """Start the job; returns its processes, each with ``kill``, ``join`` and ``exitcode``."""
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-    os.environ["OMP_NUM_THREADS"] = "1"
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["training_job"])
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    started = []
-    for rank in range(processes):
-        environment = {"JOB_LOG": str(log), "ACCELERATE_USE_CPU": "true"}
-        if processes > 1:
-            environment |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(processes)}
-            environment |= {"LOCAL_WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        process = context.Process(target=_in_process, args=(list(argv), environment))
-        process.start()
-        started.append(process)
-    return started
-
-
-def finish(processes):
-    """Wait for the job; the exit statuses."""
-    for process in processes:
-        process.join(120)
-    return [process.exitcode for process in processes]
+    return forked.start(main, argv, log, processes)
 
 
 if __name__ == "__main__":
