@@ -4,8 +4,6 @@ import filecmp
 import json
 import resource
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import forked
@@ -99,21 +97,18 @@ def test_another_number_of_processes_is_refused(stopped, tmp_path):
     assert (tmp_path / "output").read_text().count("was written by 1 processes and this run has 2: start 1") == 1
 
 
-LIMITED = """
-import resource, sys
-sys.path.insert(0, {tests!r})
-import training_job
-from hf_attn import arguments, checkpoint
-left = [{saves}]
-write = checkpoint.Checkpoints._write
-def limited(self, *args):
-    left[0] -= 1
-    if not left[0]:
-        resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, resource.RLIM_INFINITY))
-    write(self, *args)
-checkpoint.Checkpoints._write = limited
-arguments.command_line(training_job.main)
-"""
+def limited(argv):
+    """The job on a disk that, from its third checkpoint on, takes files of so many bytes as the first argument says."""
+    left, write = [3], checkpoint.Checkpoints._write
+
+    def _write(self, *args):
+        left[0] -= 1
+        if not left[0]:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (int(argv[0]), resource.RLIM_INFINITY))
+        write(self, *args)
+
+    checkpoint.Checkpoints._write = _write
+    training_job.main(argv[1:])
 
 
 @pytest.mark.parametrize("size", [5000, 60_000])
@@ -121,15 +116,15 @@ def test_a_full_disk_leaves_the_earlier_checkpoint_and_one_line(size, finished, 
     """Files may not grow beyond a size, which ends a write as a full disk does: in the weights, in the optimizer."""
     weights = (finished / "checkpoints" / "00000015" / "model.safetensors").stat().st_size
     assert 5000 < weights < 60_000 < (finished / "checkpoints" / "00000015" / "optimizer.pt").stat().st_size
-    program = LIMITED.format(tests=str(Path(__file__).parent), saves=3, size=size)
     argv = ["--config", str(finished / "config.yaml"), "--output_dir", str(tmp_path / "run")]
-    ended = subprocess.run([sys.executable, "-c", program, *argv], capture_output=True, text=True)
-    assert ended.returncode == 1, ended.stderr
-    (line,) = [line for line in ended.stderr.splitlines() if "error" in line.lower()]
+    ended = forked.finish(forked.start(limited, [str(size), *argv], tmp_path / "said"))
+    said = (tmp_path / "said").read_text()
+    assert ended == [1], said
+    (line,) = [line for line in said.splitlines() if "error" in line.lower()]
     assert line.startswith("error: checkpoint ") and "could not be written (" in line
     assert "File too large" in line
     assert "00000006 is intact: make room, then go on with --resume" in line
-    assert "Traceback" not in ended.stderr
+    assert "Traceback" not in said
     assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == ["00000003", "00000006"]
     resume(tmp_path / "run")
     assert filecmp.cmp(tmp_path / "run" / "model.safetensors", finished / "model.safetensors", shallow=False)
