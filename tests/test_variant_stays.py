@@ -164,3 +164,33 @@ def test_continuous_batching_is_refused_with_its_reason():
     model = swap_attention(LlamaForCausalLM(tiny_llava().config.text_config), "cosine")
     with pytest.raises(ValueError, match=r"cannot read the paged cache of continuous batching: call generate\(\)"):
         model.generate_batch([[5, 6, 7]], max_new_tokens=2)
+
+
+@pytest.mark.parametrize("asked", ["eager", "sdpa", "flash_attention_2"])
+def test_another_attention_asked_for_at_loading_is_left_out_with_a_word(asked, tmp_path, caplog):
+    model = swap_attention(tiny("bert"), "cosine")
+    tiny_models.perturb(model)
+    model.save_pretrained(tmp_path)
+    inputs = tiny_models.inputs_for(model)
+    loaded = AutoModel.from_pretrained(tmp_path)
+    assert "attn_implementation" not in caplog.text
+    caplog.clear()
+    other = AutoModel.from_pretrained(tmp_path, attn_implementation=asked)
+    assert (
+        f"HfAttnBertModel runs the attention variant 'cosine': attn_implementation='{asked}' is left out" in caplog.text
+    )
+    one, two = (tiny_models.outputs_of(m.eval(), inputs)[0] for m in (loaded, other))
+    assert torch.equal(one, two)
+
+
+def test_layers_that_lose_their_variant_to_a_second_swap_are_told(caplog):
+    model = swap_attention(tiny("bert"), "cosine", include=r"layer\.0\.")
+    swapped = swap_attention(model, "gated", include=r"layer\.1\.")
+    assert [type(slot).__name__ for slot in swapped.modules() if isinstance(slot, Variant)] == ["Gated"]
+    assert (
+        "softmax is back on layers that had one before (1, such as bert.encoder.layer.0.attention.self)" in caplog.text
+    )
+    caplog.clear()
+    swap_attention(swapped, "cosine")
+    swap_attention(swapped, "cosine", include=r"layer\.1\.")
+    assert "softmax is back" not in caplog.text

@@ -1,6 +1,7 @@
 """Put an attention variant into a model in hand."""
 
 import copy
+import logging
 import re
 from collections.abc import Mapping
 from itertools import chain
@@ -24,6 +25,7 @@ try:
 except ImportError:
     _RECORDED = None  # type: ignore[assignment]
 
+logger = logging.getLogger(__name__)
 UNSAVED = "unsaved "
 """How the name of a model begins that was made of a checkpoint and is not saved yet."""
 
@@ -32,7 +34,8 @@ def swap_attention(model: PreTrainedModel, variant: str, include: str = "", **kw
     """Return ``model`` as its variant class, with the attention changed.
 
     The result is a module of its own that shares every weight with ``model``, which stays as it is; only the slots
-    are new. A variant that ``model`` has already is replaced.
+    are new. A variant that ``model`` has already is replaced: a model has one, and layers that had it and are not among
+    ``include`` get softmax again, with a warning.
 
     Args:
         model: any model whose attention goes through transformers' attention interface; of another module, such as
@@ -52,8 +55,8 @@ def swap_attention(model: PreTrainedModel, variant: str, include: str = "", **kw
     if not supported(type(model)):
         find_layers(model, include)
     swapped, copies = _copied(model, {})
+    had = {name for name, module in swapped.named_modules() if module._modules.pop(SLOT, None) is not None}
     for module in swapped.modules():
-        module._modules.pop(SLOT, None)
         if isinstance(module, HfAttnMixin):  # a part that was swapped before
             module.__class__ = type(module).attn_base  # type: ignore[attr-defined]
     swapped.__class__ = cls = derived_model_class(type(swapped))
@@ -65,6 +68,15 @@ def swap_attention(model: PreTrainedModel, variant: str, include: str = "", **kw
     install_slots(swapped, config)
     place_slots(swapped)
     check_saveable(swapped)
+    if lost := sorted(name for name in had if not hasattr(swapped.get_submodule(name), SLOT)):
+        logger.warning(
+            "%s has one variant, now %r: softmax is back on layers that had one before (%d, such as %s); "
+            "an include that matches them too changes them with it",
+            cls.__name__,
+            variant,
+            len(lost),
+            lost[0],
+        )
     return name_unsaved(swapped, f"{variant} variant of {model.name_or_path}")
 
 

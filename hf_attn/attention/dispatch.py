@@ -98,7 +98,7 @@ def keep_and_bias(
     keep, bias = _split_mask(attention_mask, position_bias, query, key, bool(causal))
     slot = getattr(module, SLOT, None)
     if slot is not None and bias is not None and attention_mask is not None and not slot_of(slot).accepts_bias:
-        bias = _without_padding_bias(bias, attention_mask, position_bias)
+        bias = _without_empty_bias(bias, attention_mask, position_bias)
     return keep, bias
 
 
@@ -165,10 +165,10 @@ def _past(queries: int, keys: int, device: torch.device) -> Tensor:
     return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)
 
 
-def _without_padding_bias(bias: Tensor, mask: Tensor, position_bias: Tensor | None) -> Tensor | None:
-    """Drop the bias that a float padding mask leaves, which is 0 everywhere; keep any other, to be refused."""
-    padding = position_bias is None and mask.dtype != torch.bool and mask.shape[1] == 1 and mask.shape[-2] == 1
-    return None if padding and not bool(bias.any()) else bias
+def _without_empty_bias(bias: Tensor, mask: Tensor, position_bias: Tensor | None) -> Tensor | None:
+    """Drop the bias, 0 everywhere, that a float mask of 0 and -∞ alone leaves; keep any other, to be refused."""
+    only_mask = position_bias is None and mask.dtype != torch.bool
+    return None if only_mask and not bool(bias.any()) else bias
 
 
 def make_mask(*args: Any, **kwargs: Any) -> Tensor | None:

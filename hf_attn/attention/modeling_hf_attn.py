@@ -64,6 +64,13 @@ class HfAttnMixin(SavesOwnVariant):
         if isinstance(config, PreTrainedConfig):
             if not _is_derived(type(config)):  # the architecture's own, which stays as it is
                 config = variant_config(copy.deepcopy(config))
+            elif config._attn_implementation not in (None, IMPLEMENTATION):
+                logger.warning(
+                    "%s runs the attention variant %r: attn_implementation=%r is left out",
+                    type(self).__name__,
+                    config.attn_variant,
+                    config._attn_implementation,
+                )
             config._attn_implementation = IMPLEMENTATION
             vars(config).pop("model_type", None)  # a stock checkpoint's own, which would hide the class's
             drop_output_attentions(config)
