@@ -11,9 +11,10 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from .dispatch import SLOT, find_layers, is_attention_layer
+from .architecture import find_layers, is_attention_layer, supported
+from .dispatch import SLOT
 from .modeling_attention_head import AttentionHeadForImageClassification
-from .modeling_hf_attn import HfAttnMixin, derived_model_class, install_slots, supported
+from .modeling_hf_attn import HfAttnMixin, derived_model_class, install_slots
 from .modeling_hf_attn import variant_config as variant_config
 from .placement import hooks_of, place_slots
 from .rebinding import bind_to_copies

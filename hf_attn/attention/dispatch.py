@@ -4,13 +4,11 @@ Every architecture that looks its attention up in ``AttentionInterface`` calls :
 that carries a slot, the submodule ``hf_attn``, computes its variant; the others keep sdpa.
 """
 
-import inspect
-import re
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import bidirectional_mask_function, sdpa_mask
 
@@ -181,97 +179,6 @@ def make_mask(*args: Any, **kwargs: Any) -> Tensor | None:
     if mask is not None and bidirectional and kwargs.get("allow_is_bidirectional_skip"):
         return mask[:, :, :1]
     return mask
-
-
-def is_attention_layer(module: nn.Module) -> bool:
-    """Whether a module looks its attention up in transformers' attention interface."""
-    return not isinstance(module, PreTrainedModel) and dispatches(type(module))
-
-
-def dispatches(cls: type) -> bool:
-    """Whether one of a class' own functions uses the attention interface."""
-    functions = (inspect.unwrap(f) for f in vars(cls).values() if inspect.isfunction(f))
-    return any("ALL_ATTENTION_FUNCTIONS" in f.__code__.co_names for f in functions)
-
-
-def find_layers(model: nn.Module, include: str = "") -> dict[str, nn.Module]:
-    """Return the layers of a model that go through the attention interface, by name.
-
-    Args:
-        include: regular expression on module names: the layers that a variant is meant for. Empty is all.
-
-    Raises:
-        ValueError: there are none; others beside them compute attention themselves, which would not get the
-            variant, and the mask that the interface makes for it would be added to their scores; or one uses
-            soft-capped scores or attention sinks.
-    """
-    layers = {name: module for name, module in model.named_modules() if is_attention_layer(module)}
-    if not layers:
-        raise ValueError(refusal(type(model)))
-    others = {n: m for n, m in model.named_modules() if "Attention" in type(m).__name__ and n not in layers}
-    parts = {name: _part_of(model, name) for name in others}
-    mixes = {part: any(layer.startswith(part) for layer in layers) for part in parts.values()}
-    apart = {n: type(m).__name__ for n, m in others.items() if not mixes[parts[n]] or _attends_by_itself(type(m))}
-    mixed = [name for name in apart if mixes[parts[name]]]
-    if found := mixed or [name for name in apart if re.search(include, name)]:
-        names = ", ".join(sorted({apart[name] for name in found}))
-        cure = "" if mixed else f"; leave {parts[found[0]].rstrip('.')} out by include, a pattern of layer names"
-        raise ValueError(refusal(type(model), f"{names} computes its attention itself{cure}"))
-    for module in layers.values():
-        if what := _unhonoured(module):
-            raise ValueError(refusal(type(model), f"{type(module).__name__} uses {what}"))
-    return layers
-
-
-def _part_of(model: nn.Module, name: str) -> str:
-    """Return how the names begin in the innermost model that holds a module: what shares its masks."""
-    while name and not isinstance(model.get_submodule(name), PreTrainedModel):
-        name = name.rpartition(".")[0]
-    return name and f"{name}."
-
-
-def _unhonoured(module: nn.Module) -> str:
-    """Return what a layer adds to its softmax that no variant can honour, in words; empty if nothing."""
-    config = getattr(module, "config", None)
-    cap = getattr(module, "attn_logit_softcapping", getattr(config, "attn_logit_softcapping", None))
-    if cap is not None:
-        return "soft-capped scores (softcap)"
-    return "" if getattr(module, "sinks", None) is None else "attention sinks (s_aux)"
-
-
-def refusal(cls: type, reason: str = "") -> str:
-    """Return the words that refuse an architecture."""
-    reason = reason or "its attention does not go through transformers' attention interface"
-    return (
-        f"{cls.__name__.removeprefix('HfAttn')} cannot take an attention variant: {reason}; choose an architecture "
-        "whose layers all use transformers' attention interface, such as BERT, RoBERTa, ModernBERT, ViT or DINOv2"
-    )
-
-
-def _attends_by_itself(cls: type) -> bool:
-    """Whether a layer makes and masks its own softmax; deformable attention has no scores and no such mask."""
-    if "Attention" not in cls.__name__ or "Deformable" in cls.__name__ or dispatches(cls):
-        return False
-    codes = [inspect.unwrap(f).__code__ for f in vars(cls).values() if inspect.isfunction(f)]
-    masked = any("mask" in name for code in codes for name in code.co_varnames)
-    return masked and any("softmax" in code.co_names for code in codes)
-
-
-def heads_of(module: nn.Module) -> tuple[int, int]:
-    """Return the number of query heads of an attention layer and their size."""
-    config = getattr(module, "config", None)
-
-    def first(*names: str) -> int | None:
-        return next((v for n in names if isinstance(v := getattr(module, n, None), int)), None)
-
-    size = first("attention_head_size", "head_dim", "key_value_proj_dim")
-    heads = first("num_attention_heads", "num_heads", "n_heads") or getattr(config, "num_attention_heads", None)
-    projection = getattr(module, "q_proj", None)
-    if not heads and size and isinstance(projection, nn.Linear):
-        heads = projection.out_features // size
-    if not heads:
-        raise ValueError(f"{type(module).__name__}: its number of heads cannot be found, so no variant can be put in")
-    return heads, size or (first("embed_dim", "hidden_size") or config.hidden_size) // heads  # type: ignore[union-attr]
 
 
 try:

@@ -5,7 +5,8 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from .dispatch import IMPLEMENTATION, SLOT, dispatches
+from .architecture import dispatches
+from .dispatch import IMPLEMENTATION, SLOT
 
 
 def send_to_variant(model: nn.Module) -> None:

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from .dispatch import find_layers, is_attention_layer, weights_of_call
+from .architecture import find_layers, is_attention_layer
+from .dispatch import weights_of_call
 from .modes import evaluation_mode
 
 Indices = int | slice | Iterable[int] | Tensor

@@ -10,19 +10,16 @@ import copy
 import inspect
 import logging
 import re
-import sys
 from collections.abc import Mapping
-from types import CellType
 from typing import Any
 
 import torch
 import transformers
-from torch import nn
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel, initialization
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping, register_checkpoint_conversion_mapping
-from transformers.models.auto.auto_factory import _BaseAutoModelClass
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
+from .architecture import find_layers, heads_of, refusal, supported
 from .auto_classes import PREFIX as PREFIX
 from .auto_classes import (
     VariantName,
@@ -34,7 +31,7 @@ from .auto_classes import (
     register_config,
     register_model,
 )
-from .dispatch import IMPLEMENTATION, SLOT, dispatches, find_layers, heads_of, refusal
+from .dispatch import IMPLEMENTATION, SLOT
 from .efficient import Local as Local
 from .guard import send_to_variant
 from .head_mixing import TalkingHeads as TalkingHeads
@@ -158,39 +155,6 @@ def install_slots(model: PreTrainedModel, config: PreTrainedConfig) -> None:
             watch_grid(variant, model, name)
         setattr(module, SLOT, variant)
     send_to_variant(model)
-
-
-def supported(base: type) -> bool:
-    """Whether the attention of a model class goes through transformers' attention interface.
-
-    Of a class made of other models the answer is theirs; where a configuration chooses them it is yes, and the model
-    itself is asked when it is made.
-    """
-    models = [cls for cls in base.__mro__ if issubclass(cls, PreTrainedModel) and cls is not PreTrainedModel]
-    classes = {cls for model in models for cls in vars(sys.modules[model.__module__]).values() if inspect.isclass(cls)}
-    own = (cls for cls in classes if issubclass(cls, nn.Module) and not issubclass(cls, PreTrainedModel))
-    return any(map(dispatches, own)) or any(map(_may_hold, _parts(models)))
-
-
-def _parts(models: list[type]) -> set[type]:
-    """Return the model classes, Auto classes among them, that model classes name where they are made."""
-    makers = [inspect.unwrap(f) for cls in models if inspect.isfunction(f := vars(cls).get("__init__"))]
-    named = {value for f in makers for value in _named_in(f) if inspect.isclass(value)}
-    return {cls for cls in named if issubclass(cls, (PreTrainedModel, _BaseAutoModelClass))} - {
-        PreTrainedModel,
-        *models,
-    }
-
-
-def _named_in(function: Any) -> list[Any]:
-    names, cells = function.__code__.co_names, function.__closure__ or ()
-    return [function.__globals__.get(name) for name in names] + [
-        cell.cell_contents for cell in cells if cell != CellType()
-    ]
-
-
-def _may_hold(part: type) -> bool:
-    return issubclass(part, _BaseAutoModelClass) or supported(part)
 
 
 def _derive(base: type, parents: tuple[type, ...], **namespace: Any) -> Any:

@@ -9,7 +9,8 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from .dispatch import SLOT, is_attention_layer
+from .architecture import is_attention_layer
+from .dispatch import SLOT
 from .guard import send_to_variant
 from .modeling_hf_attn import HfAttnMixin, derived_model_class, variant_config
 from .saveable import nested_configs

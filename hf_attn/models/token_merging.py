@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from ..attention.dispatch import SLOT, find_layers, slot_of
+from ..attention.architecture import find_layers
+from ..attention.dispatch import SLOT, slot_of
 from ..attention.efficient import Local
 from ..errors import InputError
 from .drop_path import Skip
