@@ -9,6 +9,7 @@ import itertools
 import logging
 import os
 import re
+import select
 import sys
 import types
 import typing
@@ -74,8 +75,8 @@ def to_yaml(config: Any, recipe: str) -> str:
 def command_line(main: Callable[[list[str]], object]) -> NoReturn:
     """Run ``main(sys.argv[1:])`` as a program: what the user can mend is one line on stderr, without a traceback.
 
-    Exit status: 0, 2 for an :class:`InputError`, 1 for a full disk or a loss that is not finite, 130 for Ctrl-C. In a
-    distributed run the first process alone prints.
+    Exit status: 0, 2 for an :class:`InputError`, 1 for a full disk or a loss that is not finite, 130 for Ctrl-C, 141
+    where the reader of stdout has gone, as ``| head`` does. In a distributed run the first process alone prints.
     """
     _log_to_stderr()
     if not sys.stderr.isatty():  # bars of datasets would fill the file of a log
@@ -83,19 +84,32 @@ def command_line(main: Callable[[list[str]], object]) -> NoReturn:
     status = 0
     try:
         main(sys.argv[1:])
+        sys.stdout.flush()
     except InputError as error:
         status = _print_error(error, 2)
     except FloatingPointError as error:
         status = _print_error(error, 1)
     except OSError as error:
-        if error.errno not in NO_SPACE:
+        if isinstance(error, BrokenPipeError) and _reader_is_gone():
+            status = 141
+        elif error.errno in NO_SPACE:
+            status = _print_error(error, 1)
+        else:
             raise
-        status = _print_error(error, 1)
     except KeyboardInterrupt:
         status = 130
-    sys.stdout.flush()
     _leave_process_group()
     sys.exit(status)
+
+
+def _reader_is_gone() -> bool:
+    """Whether nobody reads stdout any more; what is still to be written then goes nowhere."""
+    stdout = select.poll()
+    stdout.register(1, 0)
+    gone = any(event & select.POLLERR for _, event in stdout.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return gone
 
 
 class StderrHandler(logging.Handler):

@@ -59,6 +59,14 @@ def test_help_imports_nothing_heavy(tmp_path):
     assert done.stdout.startswith("usage: hf-attn") and not HEAVY & set(eval(done.stderr))
 
 
+@pytest.mark.parametrize("command", ["list", "list variants", "list cosine", "--help"])
+def test_a_reader_that_has_enough_ends_the_command_quietly(command):
+    program = [sys.executable, "-m", "hf_attn.cli", *command.split()]
+    running = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    running.stdout.close()
+    assert running.stderr.read() == "" and running.wait() == 141
+
+
 def test_help_shows_recipes_and_commands(hf_attn_command, recipes):
     status, out, err = hf_attn_command("--help", columns=80)
     assert (status, err) == (0, "")
