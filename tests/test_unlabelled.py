@@ -33,6 +33,36 @@ def test_a_test_file_without_labels_is_kept_apart_and_told(tmp_path, caplog, row
     assert "another is cut from train to be scored, and its 7 rows are predicted" in caplog.text
 
 
+@pytest.mark.parametrize("cell", [" ", "-1"])
+def test_blanks_are_no_labels_either(tmp_path, cell):
+    put(tmp_path, "train.csv", CSV.replace(",a", ",0").replace(",b", ",1"))
+    put(tmp_path, "test.csv", "text,label\n" + f"new,{cell}\n" * 5)
+    assert len(load_splits(str(tmp_path), label="label")["unlabelled"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("train", "kind"), [(("-1", "1"), None), (("-0.5", "2.5"), None), (("-1.0", "3.0"), "regression")]
+)
+def test_minus_one_is_a_label_where_train_has_numbers_below_zero(tmp_path, train, kind):
+    put(tmp_path, "train.csv", "text,label\n" + "".join(f"text {i},{train[i % 2]}\n" for i in range(24)))
+    put(tmp_path, "test.csv", "text,label\n" + "".join(f"new {i},-1\n" for i in range(5)))
+    data, labels = use(tmp_path, kind=kind)
+    assert "unlabelled" not in data
+    assert data["test"]["labels"][:] == [-1.0 if labels.kind == "regression" else labels.names.index("-1")] * 5
+
+
+def test_minus_one_is_none_where_numbers_are_zero_and_above(tmp_path):
+    put(tmp_path, "train.csv", "text,label\n" + "".join(f"text {i},{i / 5}\n" for i in range(24)))
+    put(tmp_path, "test.csv", "text,label\n" + "".join(f"new {i},-1.0\n" for i in range(5)))
+    assert len(use(tmp_path)[0]["unlabelled"]) == 5
+
+
+def test_a_test_file_may_have_ids_that_train_has_not(tmp_path):
+    put(tmp_path, "train.csv", CSV)
+    put(tmp_path, "test.csv", "id,text\n" + "".join(f"{i},new {i}\n" for i in range(7)))
+    assert use(tmp_path)[0]["unlabelled"]["id"][:] == list(range(7))
+
+
 def test_a_label_column_of_another_name_is_not_taken_for_none(tmp_path):
     put(tmp_path, "train.csv", CSV)
     put(tmp_path, "test.csv", CSV.replace("label", "gold"))

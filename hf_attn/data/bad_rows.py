@@ -59,6 +59,10 @@ def _bad(split: Dataset, texts: Sequence[str], image: str | None, labels: Sequen
         for row, value in enumerate(split[column][:]):
             if _is_missing(value) or (is_class and value < 0):
                 bad.setdefault(row, f"no label in '{column}'")
+    if len(labels) > 1:
+        for row, values in enumerate(zip(*(split[column][:] for column in labels), strict=True)):
+            if set(values) == {-1}:
+                bad.setdefault(row, f"no label in {listing([repr(column) for column in labels])}")
     return dict(sorted(bad.items()))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from . import origin
-from .columns import one_line, refuse
+from .class_folders import visible
+from .columns import listing, one_line, refuse
 from .contents import extension, stem
 from .files import READERS, SPLITS, read_files, split_of
 from .holdings import holdings
@@ -19,7 +21,11 @@ from .text_folders import text_folder
 if TYPE_CHECKING:
     from datasets import Dataset
 
+log = logging.getLogger(__name__)
+
 SHARD = re.compile(r"-(\d{5})-of-(\d{5})(-[0-9a-f]{8,64})?$")
+ABOUT = re.compile(r"dataset_infos?\.json$|~\$")
+"""Files that tell of the data, or that a program leaves while it has them open."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +86,22 @@ def read_folder(path: Path, source: Source) -> dict[str, Dataset]:
             f"class folders of images; {holdings(path)}"
         )
     every = [file for many in found.values() for file in many]
+    _tell_left_out(path, files, every)
     parts = dict(zip(every, read_given(every, source), strict=True))
     return {split: _joined(many, [parts[file] for file in many]) for split, many in found.items() if many}
+
+
+def _tell_left_out(path: Path, files: list[Path], read: list[Path]) -> None:
+    """Name the files of examples that no split is named after."""
+    shown = {child.name for folder in (path, path / "data") if folder.is_dir() for child in visible(folder)}
+    left = [
+        file.relative_to(path)
+        for file in files
+        if file not in read and file.name in shown and extension(file) in READERS and not ABOUT.match(file.name)
+    ]
+    if left:
+        names = ", ".join(name for many in SPLITS.values() for name in many)
+        log.warning("%s: %s left out, which are named after no split (%s)", path, listing(left), names)
 
 
 def _files_of(split: str, files: list[Path]) -> list[Path]:

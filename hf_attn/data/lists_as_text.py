@@ -10,15 +10,20 @@ from typing import Any
 
 BRACKETS = re.compile(r"\s*(\[.*\]|\(.*,.*\)|\{.*\}|set\(\)|array\(\[.*\].*\))\s*", re.DOTALL)
 SEPARATORS = "|;,"
+NUMBERS = re.compile(r"\s*\d{1,9}( +\d{1,9})*\s*")
 ITEM = re.compile(r"""\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^\s,'"]+))\s*,?""")
 LONGEST = 100_000
 
 
-def lists_as_text(found: Mapping[str, Sequence[Any]]) -> str | None:
+def lists_as_text(found: Mapping[str, Sequence[Any]], *, wanted: bool = False) -> str | None:
     """How the texts of a column seem to hold lists: ``brackets``, the character between the labels, or None.
 
     A character separates labels if one of those it separates is a label elsewhere too: alone, or (but for a comma,
-    which names may have) in another list.
+    which names may have) in another list. A blank separates whole numbers only.
+
+    Args:
+        found: values of a column, by split.
+        wanted: whether lists are expected, so that a character which no label shares separates them too.
     """
     values = Counter(value for rows in found.values() for value in rows if isinstance(value, str))
     if not values:
@@ -31,7 +36,9 @@ def lists_as_text(found: Mapping[str, Sequence[Any]]) -> str | None:
         among = Counter(part for parts in lists for part in set(parts))
         if any(part in alone or (separator != "," and times > 1) for part, times in among.items()):
             return separator
-    return None
+    if all(map(NUMBERS.fullmatch, values)) and any(" " in value.strip() for value in values):
+        return " "
+    return next((mark for mark in SEPARATORS if wanted and any(mark in value for value in values)), None)
 
 
 def parsed(values: Iterable[Any], how: str) -> list[list[Any] | None]:
@@ -46,7 +53,7 @@ def _list(value: Any, how: str) -> Any:
         return None
     if how == "brackets" and BRACKETS.fullmatch(value):
         return _literal(value.strip())
-    parts = _parts(value, how) if how in SEPARATORS else [value.strip()]
+    parts = _parts(value, how) if how in (*SEPARATORS, " ") else [value.strip()]
     return [int(part) if re.fullmatch(r"\d{1,9}", part) and part == str(int(part)) else part for part in parts if part]
 
 

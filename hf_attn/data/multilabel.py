@@ -16,20 +16,21 @@ if TYPE_CHECKING:
     from datasets import DatasetDict
 
 log = logging.getLogger(__name__)
+BITS = {"0": 0, "0.0": 0, "false": 0, "1": 1, "1.0": 1, "true": 1}
 Encoded = tuple[dict[str, list[list[float]]], tuple[str, ...], tuple[int, ...]]
 
 
 def encode_columns(splits: DatasetDict, columns: Sequence[str]) -> Encoded:
-    """One label a column; each value is 0 or 1, or False or True."""
+    """One label a column; each value is 0 or 1, or False or True, also written as text."""
     mistakes = [f"label column '{name}' is given twice" for name, times in Counter(columns).items() if times > 1]
     encoded = {}
     for name, split in splits.items():
-        values = {column: split[column][:] for column in columns}
+        values = {column: [_bit(value) for value in split[column][:]] for column in columns}
         for column in columns:
             rows = [row for row, value in enumerate(values[column]) if value not in (0, 1)]
             if rows:
                 given = [values[column][row] for row in rows]
-                cure = ": fill them, or --skip_bad_rows" if set(given) == {None} else ""
+                cure = ": fill them, or --skip_bad_rows" if set(given) <= {None, -1} else ""
                 odd = listing([repr(value) for value in given])
                 mistakes.append(
                     f"{name} has values in '{column}' other than 0 and 1: {odd} ({where(split, rows)}){cure}"
@@ -43,10 +44,14 @@ def encode_columns(splits: DatasetDict, columns: Sequence[str]) -> Encoded:
     return _finish(encoded, [str(column) for column in columns])
 
 
+def _bit(value: Any) -> Any:
+    return BITS.get(value.strip().lower(), value) if isinstance(value, str) else value
+
+
 def encode_lists(splits: DatasetDict, column: str) -> Encoded:
     """Lists of names or numbers of labels, or lists of one 0 or 1 for each label; also written as text."""
     found = {name: _lists(split, column) for name, split in splits.items()}
-    if how := lists_as_text(found):
+    if how := lists_as_text(found, wanted=True):
         found = {name: parsed(rows, how) for name, rows in found.items()}
     found = {name: [_stripped(row) for row in rows] for name, rows in found.items()}
     refuse(_unusable(splits, found, column))
@@ -112,15 +117,18 @@ def _unusable(splits: DatasetDict, found: dict[str, list[Any]], column: str) -> 
             mistakes.append(
                 f"{name} has values in '{column}' that are no list of names, of whole numbers, or of 0 and 1: "
                 f"{listing([repr(rows[at]) for at in odd])} ({where(splits[name], odd)})"
+                + ("; in a text, | separates them" if any(isinstance(rows[at], str) for at in odd) else "")
             )
     return mistakes
 
 
 def _is_labels(row: Any) -> bool:
-    """All names, or all whole numbers; floats only as 0.0 and 1.0."""
+    """All names (none of them blank), or all whole numbers; floats only as 0.0 and 1.0."""
     if not isinstance(row, list):
         return False
-    return all(isinstance(label, str) for label in row) or all(isinstance(x, int) or x in (0.0, 1.0) for x in row)
+    return all(isinstance(label, str) and label for label in row) or all(
+        isinstance(x, int) or x in (0.0, 1.0) for x in row
+    )
 
 
 def _is_indicator(rows: list[list[Any]]) -> bool:

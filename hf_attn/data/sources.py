@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, nearest
 from . import bad_rows, origin
-from .columns import UNLABELLED, missing, refuse
+from .columns import IDS, UNLABELLED, missing, refuse, without_nan
 from .contents import extension
 from .files import READERS, SPLITS, split_of
 from .folders import Source, read_folder, read_given
@@ -47,8 +47,8 @@ def load_splits(
 ) -> DatasetDict:
     """Load ``train``, ``validation`` and ``test``; what is missing is cut from train, stratified by ``label``.
 
-    A test split without any label (no such column, null or -1) is kept as ``unlabelled``, to be predicted, and another
-    is cut from train.
+    A test split without any label (no such column, null, blank or -1) is kept as ``unlabelled``, to be predicted, and
+    another is cut from train.
 
     Args:
         source: Hub id; csv, tsv, json, jsonl, parquet or arrow file (the first four also as .gz, .bz2, .xz or .zst);
@@ -104,9 +104,10 @@ def _take_unlabelled(splits: dict[str, Dataset], columns: list[str]) -> Dataset 
     lacks = [column for column in columns if column not in split.column_names]
     if len(lacks) == len(columns):
         known = set(splits["train"].column_names)
-        if set(split.column_names) - known or set(lacks) - known:
+        others = [name for name in split.column_names if name not in known and not IDS.fullmatch(name)]
+        if others or set(lacks) - known:
             return None
-    elif lacks or not _unlabelled(split, columns):
+    elif lacks or not _unlabelled(split, splits["train"], columns):
         return None
     log.warning("test has no labels: another is cut from train to be scored, and its %d rows are predicted", len(split))
     return splits.pop("test")
@@ -175,8 +176,19 @@ def _named(found: dict[str, Dataset], source: str) -> dict[str, Dataset]:
     return splits
 
 
-def _unlabelled(split: Dataset, columns: list[str]) -> bool:
-    return all(value is None or value == -1 for column in columns for value in split[column][:])
+def _unlabelled(split: Dataset, train: Dataset, columns: list[str]) -> bool:
+    """Whether no row has a label; -1 is one where train has numbers below 0, and where it names no class."""
+    for column in columns:
+        given = [value for value in without_nan(split[column]) if value is not None and str(value).strip()]
+        if given and (any(value != -1 for value in given) or _has_negatives(train, column)):
+            return False
+    return True
+
+
+def _has_negatives(train: Dataset, column: str) -> bool:
+    if column not in train.column_names or getattr(train.features[column], "names", None):
+        return False
+    return any(isinstance(value, int | float) and value < 0 for value in train[column][:])
 
 
 def _values(column: Any) -> list[Any]:
