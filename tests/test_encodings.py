@@ -1,7 +1,10 @@
 """Files that are not UTF-8: the advice restores the text, and following it reads the file."""
 
+import gzip
 import re
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 from bad_data import put, told, use
 from cases import case
@@ -13,6 +16,10 @@ SENTENCES = {
     "cp1250": ["zażółć gęślą jaźń", "příliš žluťoučký kůň úpěl"],
     "cp1251": ["отличный фильм, мне очень понравилось", "Не стоит своих денег. Совсем плохо"],
     "koi8_r": ["отличный фильм, мне очень понравилось", "Не стоит своих денег. Совсем плохо"],
+    "cp866": ["привет мир", "новости дня"],
+    "cp1255": ["הסרט היה מצוין ומאוד נהניתי", "לא שווה את הכסף"],
+    "cp1253": ["η ταινία ήταν πολύ καλή", "δεν αξίζει τα λεφτά της"],
+    "cp1256": ["الفيلم كان جميلا جدا", "لا يستحق المال"],
     "shift_jis": ["この映画はとても良かったです。", "商品が届きませんでした"],
     "euc_jp": ["この映画はとても良かったです。", "商品が届きませんでした"],
     "gbk": ["这个电影很好看", "我不喜欢它,质量太差了"],
@@ -92,3 +99,32 @@ def test_a_text_in_utf8_is_never_taken_for_something_else(tmp_path, caplog):
     path = put(tmp_path, "d.csv", table(texts))
     assert set(texts) <= {text.rsplit(" ", 1)[0] for split in load_splits(str(path)).values() for text in split["text"]}
     assert "wrong encoding" not in caplog.text
+
+
+@pytest.mark.parametrize("encoding", ["cp1251", "koi8_r"])
+@pytest.mark.parametrize("text", ["привет мир", "новости дня", "доставка опоздала на два дня", "плохо", "Вы молодцы"])
+def test_small_cyrillic_letters_are_no_hebrew_and_no_capitals(tmp_path, encoding, text):
+    path = put(tmp_path, "d.csv", table([text]).encode(encoding))
+    assert f"--encoding {encoding}," in (message := told(path)) and text[:5] in message
+
+
+@pytest.mark.parametrize("name", ["d.csv", "d.tsv", "d.json", "d.jsonl", "d.parquet", "d.arrow"])
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"PK\x03\x04" + bytes(40), "a zip archive or a sheet (.xlsx)"),
+        (gzip.compress(b"text,label\nx,a\n"), "packed by gzip: add .gz to its name"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:aa\nsize 12\n", "fetch that by `git lfs pull`"),
+        (b"\n<!DOCTYPE html><html><body>404</body></html>", "a web page and not the data"),
+    ],
+    ids=["zip", "gzip", "pointer", "page"],
+)
+def test_a_file_of_another_kind_is_named(tmp_path, name, data, words):
+    message = told(put(tmp_path, name, data))
+    assert words in message
+    assert "--encoding" not in message and "cut short" not in message
+
+
+def test_a_parquet_file_of_another_name_is_named(tmp_path):
+    pyarrow.parquet.write_table(pyarrow.table({"text": ["é"], "label": ["a"]}), tmp_path / "d.csv")
+    assert "d.csv is a parquet file: name it .parquet" in told(tmp_path / "d.csv")

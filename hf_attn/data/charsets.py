@@ -18,6 +18,10 @@ SCRIPTS = {
     "cp874": ("\u0e00-\u0e7f", 0.8),
 }
 """Letters of other alphabets, and how much their encoding is to be believed beside those of the same bytes."""
+COMMON = "\u043e\u0435\u0430\u0438\u043d\u0442\u0441\u0440\u0432\u043b\u043a\u043c\u0434\u043f\u0443"
+"""The letters that make most of a Cyrillic text; in another's encoding others come out, or these as capitals."""
+FINAL = "\u05da\u05dd\u05df\u05e3\u05e5"
+"""Hebrew letters that stand at the end of a word only."""
 MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -147,15 +151,17 @@ def _kana(lead: int, trail: int) -> float:
 
 
 def _of_letters(letters: str, weight: float) -> Judge:
-    """Judge of an alphabet: its letters stand together in words, and no capital follows a small letter."""
+    """Judge of an alphabet: its letters stand together in words, no capital after a small one, no last one within."""
     inside = re.compile(f"[{letters}]")
 
     def mark(text: str, place: int) -> float:
         character, before = text[place], text[place - 1 : place]
         near = before + text[place + 1 : place + 2]
         odd = character.isupper() and before.islower() or re.search("[A-Za-z]", near)
+        odd = odd or (character in FINAL and inside.match(text[place + 1 : place + 2]))
         good = bool(inside.match(character)) and bool(inside.search(near)) and not odd
-        return weight if good else 0.4 if character in QUOTES else 0.0
+        rare = "\u0400" <= character <= "\u04ff" and character not in COMMON
+        return weight - 0.03 * rare if good else 0.4 if character in QUOTES else 0.0
 
     return lambda data, name: _judged(data, name, mark)
 

@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import InputError
 from .charsets import advice, guess, seen_wrong
 from .reading import HALF, SURROGATE, without_surrogates
+from .signatures import disguised
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,8 @@ def read_text(path: Path, encoding: str | None = None) -> str:
     data = read_bytes(path)
     if not data:
         raise InputError(f"{path} is empty: expected a file of examples")
+    if extension(path) != ".txt" and (told := disguised(data)):
+        raise InputError(f"{path} is {told}")
     text = decoded(data, path, encoding)
     if "\0" in text:
         raise InputError(f"{path} holds NUL bytes: expected a text file in UTF-8")

@@ -14,6 +14,7 @@ from .delimited import check_delimiter, read_delimited
 from .json_files import read_json, read_jsonl
 from .origin import mark
 from .reading import Rows, no_rows
+from .signatures import disguised
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -101,6 +102,7 @@ def _rows(path: Path, delimiter: str | None, encoding: str | None) -> dict[str, 
         if kind in BINARY and path.suffix.lower() not in COMPRESSED:
             if path.stat().st_size == 0:
                 raise InputError(f"{path} is empty: expected a file of examples")
+            _refuse_disguised(path, b"PAR1" if kind == ".parquet" else b"ARROW1")
             found = {"": BINARY[kind](path)}
         elif delimited:
             text = read_text(path, encoding)
@@ -118,6 +120,13 @@ def _rows(path: Path, delimiter: str | None, encoding: str | None) -> dict[str, 
     if not all(rows.table.num_rows for rows in found.values()):
         raise no_rows(path)
     return found
+
+
+def _refuse_disguised(path: Path, own: bytes) -> None:
+    with path.open("rb") as file:
+        start = file.read(64)
+    if not start.startswith(own) and (told := disguised(start)):
+        raise InputError(f"{path} is {told}")
 
 
 def _not_read(path: Path, kind: str) -> str:
