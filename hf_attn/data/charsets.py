@@ -157,8 +157,8 @@ def _of_letters(letters: str, weight: float) -> Judge:
     def mark(text: str, place: int) -> float:
         character, before = text[place], text[place - 1 : place]
         near = before + text[place + 1 : place + 2]
-        odd = character.isupper() and before.islower() or re.search("[A-Za-z]", near)
-        odd = odd or (character in FINAL and inside.match(text[place + 1 : place + 2]))
+        last = character in FINAL and inside.match(text[place + 1 : place + 2])
+        odd = last or character.isupper() and before.islower() or re.search("[A-Za-z]", near)
         good = bool(inside.match(character)) and bool(inside.search(near)) and not odd
         rare = "\u0400" <= character <= "\u04ff" and character not in COMMON
         return weight - 0.03 * rare if good else 0.4 if character in QUOTES else 0.0
