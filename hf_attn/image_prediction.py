@@ -77,12 +77,15 @@ def opened(image: Any, white: int | None = None) -> "Image":
         return decode(image, white=white)
     if isinstance(image, Image.Image):
         return upright(image, white)
+    if isinstance(image, dict) and image.keys() <= {"bytes", "path"} and any(image.values()):
+        return decode(image.get("bytes") or image["path"], white=white)
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
-        raise InputError(f"{type(image).__name__} given, expected a file, a pillow image or an array of uint8")
+        given = f"an array of {image.dtype}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise InputError(f"{given} given, expected a file, a pillow image or an array of uint8")
     try:
         if not image.size:
             raise ValueError("it has no pixels")
-        return Image.fromarray(image).convert("RGB")
+        return Image.fromarray(image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image).convert("RGB")
     except (TypeError, ValueError) as error:
         raise InputError(f"an array of shape {image.shape} is no image: {error}") from None
 

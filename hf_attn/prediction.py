@@ -119,12 +119,16 @@ def load_processor(model: "PreTrainedModel") -> Any:
 def check_options(top_k: int | None, batch_size: int) -> None:
     """Raise InputError with all that is wrong with the options of :func:`predict`."""
     wrong = []
-    if top_k is not None and top_k < 1:
+    if top_k is not None and not _counts(top_k):
         wrong.append(f"top_k is {top_k}, expected at least 1")
-    if batch_size < 1:
+    if not _counts(batch_size):
         wrong.append(f"batch_size is {batch_size}, expected at least 1")
     if wrong:
         raise InputError("; ".join(wrong))
+
+
+def _counts(number: Any) -> bool:
+    return isinstance(number, int | np.integer) and int(number) >= 1
 
 
 def label_names(model: "PreTrainedModel", outputs: int) -> tuple[str, ...]:

@@ -63,6 +63,16 @@ def read_texts(
     wrong = [fault for name, column in zip(names, columns, strict=True) if (fault := no_text(table, name, column))]
     if wrong:
         raise InputError(f"{path}: {'; '.join(wrong)}: expected a text in each row")
+    from .data.origin import where
+
+    for name, column in zip(names, columns, strict=True):
+        if blank := [row for row, value in enumerate(column) if not value.strip()]:
+            logger.warning(
+                "%d rows have a blank text in '%s' (%s): they are predicted all the same",
+                len(blank),
+                name,
+                where(table, blank),
+            )
     return columns[0], columns[1] if text_pair else None, table
 
 
@@ -85,7 +95,7 @@ def file_of(given: Sequence[str]) -> Path | None:
         return None
     path = Path(name)
     if not there:
-        raise InputError(f"no such file: {path} (a text that ends like a file's name must come from a file)")
+        raise InputError(f"no such file: {name} (a text that ends like a file's name must come from a file)")
     if path.is_dir():
         raise InputError(f"{path} is a folder: give a file in it{AS_TEXTS}")
     return path

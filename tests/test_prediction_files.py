@@ -171,3 +171,21 @@ def test_a_text_of_digits_is_predicted_as_it_is_written(run, tmp_path):
     predict_to(str(run), [str(tmp_path / "a.csv")], output=str(tmp_path / "out.jsonl"))
     rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [row.pop("text") for row in rows] == ["0.50", "+49"] and rows == hf_attn.predict(run, ["0.50", "+49"])
+
+
+def test_blank_texts_of_a_file_are_predicted_and_told(run, tmp_path, caplog):
+    (tmp_path / "a.csv").write_text("id,text\n1,no\n2,\n3, \n")
+    predict_to(str(run), [str(tmp_path / "a.csv")], output=str(tmp_path / "out.jsonl"))
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 3
+    assert "2 rows have a blank text in 'text' (lines 3, 4 of a.csv): they are predicted all the same" in caplog.text
+
+
+def test_an_address_is_shown_as_it_was_given(run):
+    with pytest.raises(InputError, match="no such file: https://x.y/a.csv"):
+        predict_to(str(run), ["https://x.y/a.csv"])
+
+
+@pytest.mark.parametrize("options", [{"top_k": 2.0}, {"top_k": 0}, {"batch_size": 2.5}, {"batch_size": "8"}])
+def test_numbers_of_options_are_whole_and_at_least_one(run, options):
+    with pytest.raises(InputError, match="expected at least 1"):
+        hf_attn.predict(run, ["no"], **options)

@@ -215,3 +215,22 @@ def test_a_regression_of_several_numbers_gives_them_all(tmp_path):
     with torch.no_grad():
         expected = model(**models.load_tokenizer(folder)(TEXTS[:1], return_tensors="pt")).logits[0].tolist()
     assert row["value"] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("form", ["bytes", "path", "grey of one channel"])
+def test_an_image_is_taken_as_datasets_and_arrays_have_it(vit, tmp_path, form):
+    image = picture(0, np.random.default_rng(0))
+    image = image.convert("L").convert("RGB") if form.startswith("grey") else image
+    image.save(tmp_path / "a.png")
+    given = {
+        "bytes": {"bytes": (tmp_path / "a.png").read_bytes(), "path": None},
+        "path": {"bytes": None, "path": str(tmp_path / "a.png")},
+        "grey of one channel": np.asarray(image)[..., :1],
+    }
+    assert hf_attn.predict(vit, [given[form]]) == hf_attn.predict(vit, [image])
+
+
+@pytest.mark.parametrize("kind", ["float32", "int64", "uint16", "bool"])
+def test_an_array_of_another_type_is_named_by_it(vit, kind):
+    with pytest.raises(InputError, match=f"image 0: an array of {kind} given, expected .* an array of uint8"):
+        hf_attn.predict(vit, [np.zeros((8, 8, 3), kind)])

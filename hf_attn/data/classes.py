@@ -159,8 +159,12 @@ def _names(
 ) -> tuple[str, ...]:
     """Names of the classes: from the column of names, if each class has one of its own there, else the values."""
     if all(source in split.column_names for split in splits.values()):
-        pairs = {pair for name in splits for pair in zip(encoded[name], splits[name][source], strict=True)}
-        names = {index: str(text) for index, text in pairs}
+        pairs = {
+            (index, str(text).strip())
+            for name in splits
+            for index, text in zip(encoded[name], splits[name][source], strict=True)
+        }
+        names = dict(pairs)
         if len(pairs) == len(names) == len(set(names.values())):
             return tuple(names.get(index, str(value)) for index, value in enumerate(order))
         if required:

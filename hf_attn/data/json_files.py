@@ -37,7 +37,9 @@ def read_json(text: str, path: Path, splits: frozenset[str]) -> dict[str, Rows]:
     except json.JSONDecodeError as error:
         if error.msg == "Extra data":  # objects one after the other, whatever the name says
             return {"": _from_objects(text, path)}
-        raise InputError(f"{path}: line {error.lineno} is not JSON: {error.msg}") from None
+        place = f"line {error.lineno} is not JSON: {error.msg} at column {error.colno}"
+        rest = "" if text[error.pos :].strip() else ", where the file ends: it is cut short"
+        raise InputError(f"{path}: {place}{rest}") from None
     except (InputError, ValueError) as error:
         raise InputError(f"{path}: {error}") from None
     if isinstance(content, dict) and content and set(content) <= splits and all(map(_are_rows, content.values())):

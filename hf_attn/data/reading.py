@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -42,6 +43,7 @@ def rows_of(columns: Columns, numbers: Sequence[int], unit: str) -> Rows:
 
     arrays, unusable = {}, {}
     for name, values in columns.items():
+        values = _without_nan_beside_others(values)
         try:
             arrays[name] = pyarrow.array(values)
         except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, OverflowError) as error:
@@ -50,11 +52,21 @@ def rows_of(columns: Columns, numbers: Sequence[int], unit: str) -> Rows:
     return Rows(pyarrow.table(arrays), numbers, unit, frozenset(), unusable)
 
 
+def _without_nan_beside_others(values: list[Any]) -> list[Any]:
+    """NaN, which pandas writes where a text or a list is missing, as None; numbers as they are."""
+    if all(value is None or isinstance(value, int | float) for value in values):
+        return values
+    return [None if isinstance(value, float) and math.isnan(value) else value for value in values]
+
+
 def _mixed(name: str, values: list[Any], numbers: Sequence[int], unit: str, error: Exception) -> str:
     first: dict[str, int] = {}
     for number, value in zip(numbers, values, strict=True):
         if value is not None:
             first.setdefault(type(value).__name__, number)
+    if isinstance(error, OverflowError):
+        long = next((value for value in values if isinstance(value, int) and not -(2**63) <= value < 2**63), "such")
+        return f"column '{name}' holds whole numbers of more than 64 bits ({long}): write them as text"
     if len(first) == 1:
         return f"column '{name}' cannot be used: {' '.join(str(error).split())}"
     found = " and ".join(f"{kind} ({unit} {number})" for kind, number in first.items())

@@ -22,7 +22,8 @@ def encode(splits: DatasetDict, column: str) -> dict[str, list[float]]:
         bad = [row for row, value in enumerate(values) if not odd and (value is None or not math.isfinite(value))]
         if odd:
             comma = any(re.fullmatch(r"'\s*-?\d+,\d+\s*'", value) for value in odd)
-            cure = "; write a point, not a comma" if comma else ""
+            grouped = all(re.fullmatch(r"'\s*-?\d{1,3}(,\d{3})+(\.\d+)?\s*'", value) for value in odd)
+            cure = "; write thousands without commas" if grouped else "; write a point, not a comma" if comma else ""
             rows = [row for row, value in enumerate(values) if not isinstance(value, int | float | None)]
             mistakes.append(
                 f"{name} has labels in '{column}' that are no numbers: {listing(odd)} ({where(split, rows)}){cure}"
