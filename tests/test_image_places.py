@@ -199,3 +199,41 @@ def test_numbers_that_name_images_are_names(tmp_path, form):
     names = [form.format(i) for i in range(24)]
     source = write_csv(write_folder(tmp_path, {f"{name}.png": IMAGES[i] for i, name in enumerate(names)}), names)
     assert sum(map(len, use(source).values())) == 24
+
+
+SPELLED = {
+    "percent": ("my photo {}.png", "my%20photo%20{}.png"),
+    "percent umlaut": ("ü{}.png", "%C3%BC{}.png"),
+    "blanks": ("p{}.png", " p{}.png "),
+    "case of the extension": ("p{}.PNG", "p{}.png"),
+    "case of the name": ("IMG_{}.png", "img_{}.PNG"),
+    "form of unicode": ("u\u0308{}.png", "\u00fc{}.png"),
+    "form of unicode, without extension": ("u\u0308{}.png", "\u00fc{}"),
+    "backslash and percent": ("a b/{}.png", ".\\a%20b\\{}.png"),
+    "percent that is meant": ("100%25 {}.png", "100%25 {}.png"),
+}
+
+
+@pytest.mark.parametrize("kind", SPELLED)
+def test_a_path_is_followed_where_it_is_plain_what_is_meant(tmp_path, kind):
+    there, written = SPELLED[kind]
+    write_folder(tmp_path, {there.format(i): IMAGES[i] for i in range(24)} | {"100% 0.png": b"x"})
+    splits = load_splits(str(write_csv(tmp_path, [written.format(i) for i in range(24)])), image="image", label="label")
+    found = {os.path.relpath(row["path"], tmp_path) for split in splits.values() for row in split["image"]}
+    assert found == {there.format(i) for i in range(24)}
+
+
+def test_a_path_that_may_mean_two_images_is_told_with_both(tmp_path):
+    write_folder(tmp_path, {f"{i}.png": IMAGES[i] for i in range(24)} | {"7.jpg": IMAGES[7], "in/x.png": IMAGES[0]})
+    message = told(write_csv(tmp_path, [*map(str, range(24)), "5.jpg", "x.png"]))
+    assert "7 (line 9 of d.csv): no such file (there is 7.jpg, 7.png)" in message.replace(
+        "7.png, 7.jpg", "7.jpg, 7.png"
+    )
+    assert "(there is 5.png)" in message and "(there is in/x.png)" in message
+
+
+@pytest.mark.parametrize("path", ["..%2Fout.png", "%2e%2e/out.png", "..\\out.png", " ../out.png"])
+def test_no_spelling_leads_out_of_the_folder(tmp_path, path):
+    write_folder(tmp_path, {"out.png": IMAGES[0]} | {f"in/{i}.png": IMAGES[i] for i in range(24)})
+    source = write_csv(tmp_path / "in", [*(f"{i}.png" for i in range(24)), path])
+    assert "no such file" in (message := told(source)) or "outside the folder" in message

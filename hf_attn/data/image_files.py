@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from ..errors import InputError
 from .class_folders import Kind, rows_of_folders
@@ -46,7 +49,8 @@ def _lacks_field(split: Dataset, name: str) -> bool:
 def located(split: Dataset, column: str | None, file: Path) -> Dataset:
     """Rows of ``file`` whose column of paths, if it has one, is a column of images that knows where they lie.
 
-    A backslash separates folders as ``/`` does, and a path without extension is that of the one image of its name.
+    A path that leads to no file is that of the one image which it may mean: with blanks around it, backslashes,
+    ``%20`` for a blank, without extension, or with letters of another case or form of Unicode.
 
     Args:
         split: rows.
@@ -69,9 +73,9 @@ def located(split: Dataset, column: str | None, file: Path) -> Dataset:
     else:
         return split
     root = os.path.realpath(file.parent)
-    stems: dict[str, dict[str, list[str]]] = {}
+    listed: dict[str, dict[str, list[str]]] = {}
     found = [
-        {**value, "path": _placed(root, str(value["path"]), stems)} if _is_path(value) else value for value in given
+        {**value, "path": _placed(root, str(value["path"]), listed)} if _is_path(value) else value for value in given
     ]
     if outside := [row for row, value in enumerate(found) if _is_path(given[row]) and not value["path"]]:
         paths = [given[row]["path"] for row in outside]
@@ -125,31 +129,44 @@ def _is_path(value: Any) -> bool:
     return bool(value) and not value["bytes"] and bool(value["path"])
 
 
-def _placed(root: str, path: str, stems: dict[str, dict[str, list[str]]]) -> str:
+def _placed(root: str, path: str, listed: dict[str, dict[str, list[str]]]) -> str:
     """The absolute path of what a path means; an address or base64 as it is, "" for one that leaves ``root``."""
-    whole = _beneath(root, path)
-    if whole and os.path.lexists(whole):
-        return whole
-    if no_path(path):
-        return path
-    if "\\" in path and os.sep == "/" and (other := _beneath(root, path.replace("\\", "/"))):
-        path, whole = path.replace("\\", "/"), other
-    folder, name = os.path.split(whole)
-    if whole and not os.path.lexists(whole) and os.path.splitext(name)[1].lower() not in EXTENSIONS:
-        if folder not in stems:
-            stems[folder] = _stems(folder)
-        same = stems[folder].get(name, [])
-        return os.path.join(folder, same[0]) if len(same) == 1 else whole
-    return whole
+    found = [whole for spelled in _spellings(path) if (whole := _beneath(root, spelled))]
+    if there := next(filter(os.path.lexists, found), None):
+        return there
+    if no_path(path) or not found:
+        return path if no_path(path) else ""
+    for whole in found:
+        folder, name = os.path.split(whole)
+        if folder not in listed:
+            listed[folder] = _listed(folder)
+        if len(same := listed[folder].get(_alike(name), [])) == 1:
+            return os.path.join(folder, same[0])
+    return found[-1] if "\\" in path else found[0]
 
 
-def _stems(folder: str) -> dict[str, list[str]]:
-    """The images of a folder by their names without extension."""
+def _spellings(path: str) -> Iterator[str]:
+    """A path as it is written, and as it may be meant: blanks around it, ``file://``, backslashes, ``%20``."""
+    yield path
+    if not no_path(path) or path.startswith("file://"):
+        bare = path.strip().removeprefix("file://")
+        slashed = bare.replace("\\", "/") if os.sep == "/" else bare
+        yield from (bare, slashed, unquote(slashed))
+
+
+def _alike(name: str) -> str:
+    """What two spellings of a file's name have in common: its letters, in whatever case and form of Unicode."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _listed(folder: str) -> dict[str, list[str]]:
+    """The images of a folder by their names, with and without extension."""
     found: dict[str, list[str]] = {}
     for name in os.listdir(folder) if os.path.isdir(folder) else ():
         stem, extension = os.path.splitext(name)
         if extension.lower() in EXTENSIONS:
-            found.setdefault(stem, []).append(name)
+            found.setdefault(_alike(name), []).append(name)
+            found.setdefault(_alike(stem), []).append(name)
     return found
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from ..errors import InputError
 from .columns import UNLABELLED, listing, refuse
-from .decoding import decode_frame, quiet
+from .decoding import EXTENSIONS, decode_frame, quiet
 from .depth import DEPTHS
 from .image_files import digest, source_of
 from .images import image_column
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 BLOCK = 512
 """Rows whose files are in memory together."""
 SHOWN = 3
+MOST = 20_000
+"""Files that are looked at for one that is not there."""
 
 
 def load_pixels(
@@ -218,7 +221,10 @@ def _refuse_bad(splits: DatasetDict, image: str, notes: dict[str, Notes], skip_b
     bad = [(name, row) for name, seen in notes.items() for row in seen.bad]
     if not bad:
         return
-    told = [f"{_where(splits[name], image, name, row)}: {notes[name].bad[row]}" for name, row in bad[:SHOWN]]
+    told = [
+        f"{_where(splits[name], image, name, row)}: {notes[name].bad[row]}{_near(splits[name], image, row)}"
+        for name, row in bad[:SHOWN]
+    ]
     listed = listing([*told, *bad[SHOWN:]], SHOWN)
     rows = sum(len(split) for split in splits.values())
     if not skip_bad:
@@ -237,6 +243,20 @@ def _where(split: Dataset, image: str, name: str, row: int) -> str:
     path = value.get("path") if isinstance(value, dict) else None
     place = place_of(split, row) or f"row {row} of {name}"
     return f"{path if len(path) < 160 else path[:60] + '…'} ({place})" if path else place
+
+
+def _near(split: Dataset, image: str, row: int) -> str:
+    """Which images have the name of one that is not there, in its folder or one beneath."""
+    value = next(image_column(split.select([row]), image))[0]
+    path = Path((value.get("path") or "") if isinstance(value, dict) else "")
+    if not path.name or os.path.lexists(path) or not path.parent.is_dir():
+        return ""
+    stems = {path.stem, path.name}
+    beneath = (file for place in ("*", "*/*") for file in islice(path.parent.glob(place), MOST))
+    near = [
+        file.relative_to(path.parent) for file in beneath if file.stem in stems and file.suffix.lower() in EXTENSIONS
+    ]
+    return f" (there is {listing(near)})" if near else ""
 
 
 def _lost(labels: list[Any], bad: dict[int, str]) -> list[int]:
