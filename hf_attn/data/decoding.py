@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import InputError
 from .depth import DEPTHS, eight_bits, is_deep, is_wide, lower_bytes, sixteen_bits, white_of
 from .paths import no_path
+from .signatures import disguised
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -121,7 +122,10 @@ def _opened(source: bytes | str | Path) -> Image:
     try:
         image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=known)
     except UnidentifiedImageError:
-        raise InputError("not an image, or of a format that is not read") from None
+        what = disguised(source if isinstance(source, bytes) else _start(source))
+        raise InputError(
+            f"not an image but {what}" if what else "not an image, or of a format that is not read"
+        ) from None
     except Image.DecompressionBombError as error:
         raise InputError(f"too large to be decoded safely ({error})") from None
     limit = Image.MAX_IMAGE_PIXELS
@@ -132,6 +136,11 @@ def _opened(source: bytes | str | Path) -> Image:
             "make it smaller"
         )
     return image
+
+
+def _start(path: str | Path) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(64)
 
 
 def upright(image: Image, white: int | None = None) -> Image:

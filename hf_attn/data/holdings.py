@@ -41,10 +41,18 @@ def _advice(path: Path) -> list[str]:
     kinds = Counter(extension(file) or file.suffix.lower() for file, _ in files)
     data = [file for file, depth in files if depth and extension(file) in READERS]
     images = [(file, depth) for file, depth in files if file.suffix.lower() in EXTENSIONS]
-    if images:
-        told.append(_deeper(path, images))
+    texts = [(file, depth) for file, depth in files if file.suffix.lower() == ".txt" and depth > 1]
+    in_split = [file for file in data if file.parent.name.lower() in NAMES]
+    if images or (texts and not data):
+        told.append(_deeper(path, images or texts, "images" if images else "texts"))
     elif data and (trains := [file for file in data if file.name.split(".")[0].lower() in NAMES]):
         told.append(f"{trains[0].relative_to(path)} lies deeper: give the folder {trains[0].parent}")
+    elif in_split:
+        name, ending = in_split[0].parent.name, extension(in_split[0])
+        told.append(
+            f"{in_split[0].relative_to(path)} lies in a folder of its split: put it beside that as {name}{ending}, "
+            f"several as {name}-00000-of-00002{ending} and so on"
+        )
     for kind, count in kinds.most_common(6):
         if kind in CURES:
             told.append(f"{count} files end in {kind}, which {CURES[kind]}")
@@ -58,19 +66,19 @@ def _advice(path: Path) -> list[str]:
     return told
 
 
-def _deeper(path: Path, images: list[tuple[Path, int]]) -> str:
-    """Images that lie too deep: below a folder of the set, or in groups above the classes."""
-    depth = Counter(depth for _, depth in images).most_common(1)[0][0]
-    file = next(file for file, found in images if found == depth)
+def _deeper(path: Path, found: list[tuple[Path, int]], what: str) -> str:
+    """Images or texts that lie too deep: below a folder of the set, or in groups above the classes."""
+    depth = Counter(depth for _, depth in found).most_common(1)[0][0]
+    file = next(file for file, deep in found if deep == depth)
     parts = file.relative_to(path).parts
     such = "/".join(parts)
     for level, part in enumerate(parts[:-1]):
         if part.lower() in NAMES:
             if level:
-                return f"its images lie a folder deeper ({such}): give {path.joinpath(*parts[:level])}"
-            return f"its images lie in groups above their classes ({such}): put the class folders directly into {part}"
+                return f"its {what} lie a folder deeper ({such}): give {path.joinpath(*parts[:level])}"
+            return f"its {what} lie in groups above their classes ({such}): put the class folders directly into {part}"
     above = path.joinpath(*parts[: max(1, depth - 1)])
-    return f"its images lie {depth} folders deep ({such}): give {above} if the last folders are the classes"
+    return f"its {what} lie {depth} folders deep ({such}): give {above} if the last folders are the classes"
 
 
 def _files(folder: Path, depth: int, left: list[int] | None = None) -> Iterator[tuple[Path, int]]:
