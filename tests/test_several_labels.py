@@ -74,3 +74,8 @@ def test_rows_of_minus_one_in_all_columns_are_left_out_and_counted(tmp_path, cap
     assert "--skip_bad_rows" in message
     data, _ = use(tmp_path, label=["a", "b"], skip_bad_rows=True)
     assert len(data["test"]) == 6 and "3 of 33 rows cannot be used and are left out: line 3 of test.csv" in caplog.text
+
+
+def test_minus_one_in_some_columns_is_told_without_that_cure(tmp_path):
+    message = told(put(tmp_path, "d.csv", columns(["1,0", "-1,1"])), label=["a", "b"], skip_bad_rows=True)
+    assert "values in 'a' other than 0 and 1: -1" in message and "--skip_bad_rows" not in message

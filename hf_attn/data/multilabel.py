@@ -30,7 +30,9 @@ def encode_columns(splits: DatasetDict, columns: Sequence[str]) -> Encoded:
             rows = [row for row, value in enumerate(values[column]) if value not in (0, 1)]
             if rows:
                 given = [values[column][row] for row in rows]
-                cure = ": fill them, or --skip_bad_rows" if set(given) <= {None, -1} else ""
+                empty = [all(values[other][row] == -1 for other in columns) for row in rows]
+                skipped = all(value is None or none for value, none in zip(given, empty, strict=True))
+                cure = ": fill them, or --skip_bad_rows" if skipped else ""
                 odd = listing([repr(value) for value in given])
                 mistakes.append(
                     f"{name} has values in '{column}' other than 0 and 1: {odd} ({where(split, rows)}){cure}"
