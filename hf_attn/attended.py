@@ -1,5 +1,6 @@
 """One example, what a model says of it, and where it attends in it."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,9 @@ from .errors import InputError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ def example(
     text_pair: str | None = None,
     right: Sequence[bool] | None = None,
 ) -> AttentionExample | None:
-    """Return where the model attends in a row of a split; None if it cannot be watched.
+    """Return where the model attends in a row of a split; None if it cannot be watched, and a line says why.
 
     The first row that is predicted right and has a readable number of words is shown, or what comes closest.
 
@@ -120,7 +124,11 @@ def example(
         return None
     row = split[typical(split[text], right)]
     label = name_of(model, row["labels"]) if "labels" in row else None
-    return attend(model, tokenizer, row[text], row[text_pair] if text_pair else None, label=label)
+    try:
+        return attend(model, tokenizer, row[text], row[text_pair] if text_pair else None, label=label)
+    except Exception as error:  # the model is trained and not saved yet: a picture must not cost it
+        logger.warning("no picture of where the model attends: %s", " ".join(str(error).split()))
+        return None
 
 
 def typical(texts: Sequence[str], right: Sequence[bool] | None) -> int:

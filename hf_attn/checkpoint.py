@@ -121,14 +121,14 @@ class Checkpoints:
         path = latest(self.folder)
         if path is None:
             return planned
-        load_weights(path, self.model, averaged=False)
         try:
+            history = History(**json.loads((path / PROGRESS).read_text()))
+            resuming.check(history, planned, path)
+            load_weights(path, self.model, averaged=False)
             if self.ema is not None:
                 self.ema.load_state_dict(load_file(path / AVERAGES))
             states = torch.load(path / OPTIMIZER, map_location="cpu", weights_only=True)
             randoms = torch.load(path / RANDOM, map_location="cpu", weights_only=True)
-            history = History(**json.loads((path / PROGRESS).read_text()))
-            resuming.check(history, planned, path)
             self.optimizer.load_state_dict(states["optimizer"])
             self.schedule.load_state_dict(states["schedule"])
             if self.accelerator.scaler:

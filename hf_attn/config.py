@@ -156,9 +156,10 @@ class TrainConfig(Output, Length, Batches, Optimization, Speed, Evaluation, Logg
         """What is wrong with the values, one line each."""
         above_zero = ["epochs", "max_steps", "limit", "patience", "batch_size", "eval_batch_size", "accumulation_steps"]
         above_zero += ["lr", "head_lr", "attention_lr", "eval_every", "save_every", "keep", "log_every"]
-        at_least_zero = ("seed", "num_workers", "weight_decay", "warmup", "max_grad_norm")
+        at_least_zero = ("num_workers", "weight_decay", "warmup", "max_grad_norm")
         checks = [(name, lambda x: x > 0, "must be above 0") for name in above_zero]
         checks += [(name, lambda x: x >= 0, "must be at least 0") for name in at_least_zero]
+        checks += [("seed", lambda x: 0 <= x < 2**32, "must be at least 0 and below 2**32")]
         checks += [("layer_decay", lambda x: 0 < x <= 1, "must be above 0 and at most 1")]
         checks += [("ema", lambda x: 0 < x < 1, "must lie between 0 and 1, such as 0.999")]
         found = []

@@ -50,9 +50,9 @@ def faster_training(
             if "embedding" in parts and tokens is not None:
                 from .models.compact_embedding import compact_embedding
 
-                special = (getattr(model.config, f"{name}_token_id", None) for name in ("pad", "bos", "eos"))
-                used = used_ids(tokens) + [token for token in special if isinstance(token, int)]
-                stack.enter_context(compact_embedding(model, used))  # type: ignore[arg-type]
+                settings = vars(model.config).items()
+                special = [value for name, value in settings if name.endswith("_token_id") and isinstance(value, int)]
+                stack.enter_context(compact_embedding(model, used_ids(tokens) + special))  # type: ignore[arg-type]
         yield
 
 

@@ -12,7 +12,8 @@ from torch import nn
 
 from .attention.modes import evaluation_mode
 from .errors import InputError
-from .metrics import METRICS, Outcome, check_metric, default_metric, direction, evaluate_metric, outcome
+from .metric_check import check_metric, evaluate_metric
+from .metrics import METRICS, Outcome, default_metric, direction, outcome
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

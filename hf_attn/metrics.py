@@ -1,21 +1,14 @@
 """Scores by name, in plain numpy: quick enough for a bootstrap, and without scikit-learn's seconds of import.
 
-Other names go to the library ``evaluate``, which is imported only then.
+Other names go to the library ``evaluate``: see :mod:`.metric_check`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-from .errors import InputError, nearest
-
-if TYPE_CHECKING:
-    from .data.labels import Labels
 
 BINS = 15
 SMALLER_IS_BETTER = {"loss", "mae", "rmse", "mse", "ece", "perplexity", "wer", "cer", "brier_score"}
@@ -195,48 +188,3 @@ def default_metric(kind: str) -> str:
 def direction(name: str) -> int:
     """+1 if more is better, -1 if less is: losses and errors, and any name with a leading minus."""
     return -1 if name.startswith("-") or name in SMALLER_IS_BETTER else 1
-
-
-def check_metric(name: str, labels: Labels) -> None:
-    """Refuse a score that cannot be had for these labels, before anything is trained.
-
-    Raises:
-        InputError: not one of ours, and not loaded or not computed by ``evaluate``.
-    """
-    name = name.removeprefix("-")
-    if name in METRICS[labels.kind]:
-        return
-    classes = np.arange(max(2, labels.num_labels))
-    trial = np.eye(len(classes), dtype=np.int64) if labels.kind == "multi" else classes
-    evaluate_metric(name, labels.kind, trial, trial)
-
-
-def evaluate_metric(name: str, kind: str, prediction: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """The numbers that the library ``evaluate`` gives under ``name``, by their names."""
-    metric = _load(name, kind)
-    values = {"predictions": prediction.tolist(), "references": truth.tolist()}
-    try:
-        try:
-            found = metric.compute(**values)
-        except ValueError as error:
-            if "average" not in str(error):
-                raise
-            found = metric.compute(**values, average="macro")
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"metric '{name}' of evaluate does not take {kind} predictions: {reason}") from None
-    return {key: float(value) for key, value in found.items() if np.ndim(value) == 0 and not isinstance(value, str)}
-
-
-@lru_cache
-def _load(name: str, kind: str) -> Any:
-    own = f"'{name}' is no score for {kind} labels ({', '.join(METRICS[kind])}{nearest(name, METRICS[kind])})"
-    try:
-        import evaluate
-    except ImportError:
-        raise InputError(f"{own}; for others `pip install evaluate`") from None
-    try:
-        return evaluate.load(name, config_name="multilabel" if kind == "multi" else None)
-    except Exception as error:
-        reason = " ".join(str(error).split())[:150]
-        raise InputError(f"{own}, and evaluate does not load it, from a folder or the Hub: {reason}") from None

@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     splits, labels = args.load_images(args.seed, args.limit)
     fingerprint = data.fingerprint(splits)
     metric = args.metric or evaluation.default_metric(labels.kind)
-    evaluation.check_metric(metric, labels)
+    evaluation.check_metric(metric, labels, splits["validation"]["labels"])
     processing = args.load_processing(args.model)
     augment = args.augmentation(processing, labels, args.seed)
     model = args.load_image_model(labels, processing, args.image_size, args.dtype)

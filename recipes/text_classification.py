@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     splits, labels = args.load_texts(args.seed, args.limit)
     fingerprint = data.fingerprint(splits)
     metric = args.metric or evaluation.default_metric(labels.kind)
-    evaluation.check_metric(metric, labels)
+    evaluation.check_metric(metric, labels, splits["validation"]["labels"])
     loss_fn, count = args.losses(labels)
 
     # Model and tokens

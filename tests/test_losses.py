@@ -187,3 +187,11 @@ def test_probabilities_of_each_token_are_items_of_their_own(gamma):
     flat = losses.cross_entropy(logits.flatten(0, 1), soft.flatten(0, 1), focal_gamma=gamma)
     torch.testing.assert_close(losses.cross_entropy(logits, soft, focal_gamma=gamma), flat)
     assert losses.item_count(soft) == 6
+
+
+def test_balanced_weights_have_a_mean_of_one_over_the_rows():
+    from hf_attn.data.labels import Labels
+    from hf_attn.options import LossOptions
+
+    weight = LossOptions(class_weights="balanced")._weight(Labels("single", ("a", "b", "c"), counts=(10, 4, 1)))
+    torch.testing.assert_close(weight, torch.tensor([15 / 30, 15 / 12, 15 / 3]))

@@ -73,3 +73,12 @@ def test_several_labels_and_numbers_are_mixed_as_they_are(kind, shape):
     found = made(kind=kind, mixup=0.8)(given)["labels"]
     kept = beta(0.8, 3, given["draws"], "lambda").float().view(-1, *[1] * (len(shape) - 1))
     torch.testing.assert_close(found, kept * given["labels"] + (1 - kept) * given["partner_labels"])
+
+
+def test_a_partner_is_changed_by_numbers_of_its_own():
+    augment = made(crop="pad", hflip=0.5, mixup=0.8)
+    given = batch() | {"partner_pixels": batch()["pixels"]}
+    own, others = (normalize(augment.change(given["pixels"], given["draws"], stream)) for stream in ("", "partner/"))
+    kept = beta(0.8, 3, given["draws"], "lambda").float()[:, None, None, None]
+    assert (own != others).flatten(1).any(1).sum() >= ROWS - 2
+    torch.testing.assert_close(augment(given)["pixel_values"], kept * own + (1 - kept) * others, rtol=0, atol=1e-4)

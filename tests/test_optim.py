@@ -117,6 +117,10 @@ def test_attention_variants_have_their_own_rate_and_no_decay():
     found = rates(WithSlot(), layer_decay=0.5, attention_lr=7.0)
     assert found["layer.0.hf_attn.weight"] == found["layer.0.hf_attn.bias"] == (7.0, 0.0)
     assert found["layer.0.query.weight"] == (1.0 * 0.5**0, 0.01)
+    deeper = nn.ModuleDict({"layer": nn.ModuleList([*WithSlot().layer, *WithSlot().layer]), "head": nn.Linear(2, 2)})
+    found = rates(deeper, layer_decay=0.5, attention_lr=7.0)
+    assert found["layer.0.hf_attn.weight"] == found["layer.1.hf_attn.weight"] == (7.0, 0.0)
+    assert found["layer.0.query.weight"] == (0.25, 0.01)
 
 
 def test_attention_rate_is_ten_times_the_rate_if_not_given():
@@ -210,3 +214,14 @@ def test_leaving_the_average_puts_the_weights_back_to_the_bit():
         raise RuntimeError("an evaluation that fails")
     assert all(value.equal(before[name]) for name, value in model.state_dict().items())
     assert all(value.equal(averages[name]) for name, value in ema.averages.items())
+
+
+def test_a_fraction_of_warmup_is_rounded_to_the_nearest_step():
+    assert [optim.warmup_steps(0.06, steps) for steps in (8, 9, 45, 1000)] == [0, 1, 3, 60]
+
+
+def test_the_last_blocks_of_two_stacks_are_as_deep_as_each_other():
+    stacks = {"encoder": nn.ModuleList([nn.Linear(2, 2)] * 1), "decoder": nn.ModuleList(nn.Linear(2, 2) for _ in "abc")}
+    found = optim.depths(nn.ModuleDict({"embed": nn.Linear(2, 2), **stacks, "head": nn.Linear(2, 2)}))
+    last = {name: found[f"{name}.weight"] for name in ("embed", "encoder.0", "decoder.0", "decoder.2", "head")}
+    assert last == {"embed": 0, "encoder.0": 3, "decoder.0": 1, "decoder.2": 3, "head": 4}

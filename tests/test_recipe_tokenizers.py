@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pyarrow.parquet
 import pytest
-from tiny_tokenizers import save_tiny, wordpiece
+from safetensors.torch import load_file
+from tiny_tokenizers import byte_bpe, save_tiny, unigram, wordpiece
 
 import hf_attn
 from hf_attn.errors import InputError
@@ -73,3 +74,40 @@ def test_what_cannot_agree_is_refused_before_training(data, tmp_path, options, m
     with pytest.raises(InputError, match=message) as caught:
         train(model, data[0], tmp_path / "run", *more)
     assert "\n" not in str(caught.value) and not (tmp_path / "run" / "log.jsonl").exists()
+
+
+UNWATCHED = {
+    "gemma2": {"tokenizer": byte_bpe(), "head_dim": 8, "query_pre_attn_scalar": 8},
+    "bigbird_pegasus": {
+        "tokenizer": unigram(),
+        "pad_token_id": 0,
+        "eos_token_id": 1,
+        "attention_type": "original_full",
+    },
+}
+
+
+@pytest.mark.parametrize("model_type", UNWATCHED)
+def test_a_model_whose_attention_cannot_be_seen_is_trained_and_saved_all_the_same(data, tmp_path, model_type, caplog):
+    model = save_tiny(tmp_path / "model", model_type, **UNWATCHED[model_type])
+    run = train(model, data[0], tmp_path / "run")
+    assert "no picture of where the model attends: " in caplog.text and "cannot be watched" in caplog.text
+    assert not (run / "figures/attention.png").exists() and (run / "figures/confusion.png").exists()
+    scored = pyarrow.parquet.read_table(run / "predictions.parquet").to_pylist()
+    for row, prediction in zip(scored, hf_attn.predict(run, [row["text"] for row in data[1]]), strict=True):
+        ours = [prediction["probabilities"][name] for name in "abc"]
+        np.testing.assert_allclose(ours, row["probabilities"], atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("model_type", "ids"),
+    [
+        ("gpt2", {"bos_token_id": 50256, "eos_token_id": 50256}),
+        ("llama", {"bos_token_id": 128000, "eos_token_id": 128001}),
+    ],
+)
+def test_token_ids_of_a_configuration_that_have_no_row_harm_nothing(data, tmp_path, model_type, ids):
+    run = train(save_tiny(tmp_path / "model", model_type, **ids), data[0], tmp_path / "run")
+    plain = train(save_tiny(tmp_path / "plain", model_type), data[0], tmp_path / "other")
+    weights, expected = (load_file(folder / "model.safetensors") for folder in (run, plain))
+    assert weights.keys() == expected.keys() and all(weights[name].equal(expected[name]) for name in weights)

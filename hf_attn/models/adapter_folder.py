@@ -105,7 +105,8 @@ def load_adapter(
 
     from ..attention import swap_attention
     from .agreement import embedding_rows
-    from .loading import load, load_config, one_line, quietly, tell_rows
+    from .configuration import load_config, one_line
+    from .loading import load, quietly, tell_rows
     from .own_head import OwnHead, order_as_named
 
     base, shapes = base_of(source), weight_shapes(Path(source) / WEIGHTS)

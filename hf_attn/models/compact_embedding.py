@@ -50,11 +50,13 @@ class CompactEmbedding(nn.Module):
 def compact_embedding(model: PreTrainedModel, used: Sequence[int]) -> Iterator[None]:
     """Train only the rows ``used`` of the token embedding inside the block, which leaves the model as it was built.
 
-    Nothing happens where the embedding is not trained, is shared with another layer, or is mostly used.
+    Token ids without a row, such as a configuration may name, are left out. Nothing happens where the embedding is not
+    trained, is shared with another layer, or is mostly used.
     """
     embedding: Any = model.get_input_embeddings()
-    rows = torch.tensor(sorted(set(used)), dtype=torch.int64)
-    if not _can_compact(model, embedding) or len(rows) > WORTHWHILE * embedding.num_embeddings:
+    known = embedding.num_embeddings if _can_compact(model, embedding) else 0
+    rows = torch.tensor(sorted({token for token in used if 0 <= token < known}), dtype=torch.int64)
+    if len(rows) > WORTHWHILE * known or not known:
         yield
         return
     name = next(name for name, module in model.named_modules() if module is embedding)

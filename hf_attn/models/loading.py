@@ -8,17 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from ..attention import model_class_for
 from ..attention.auto_classes import saved_class
 from ..attention.conversion import name_unsaved, variant_config
 from ..attention.saveable import check_saveable
-from ..errors import InputError, nearest
-from ..hub_connection import optional_file, use_cache_if_unreachable
-from .adapter_folder import CONFIG, is_adapter, load_adapter
+from ..errors import InputError
+from .adapter_folder import is_adapter, load_adapter
 from .checkpoint_files import check_model_folder
+from .configuration import answer_by_name, load_config, one_line, set_options
 from .own_head import UNNAMED, OwnHead, follow_names
 from .task_class import TASKS as TASKS
 from .task_class import class_for
@@ -96,11 +96,8 @@ def load(
         chosen_attention = (attention, attention_kwargs, include)
         return load_adapter(name, chosen_attention, task=task, labels=labels, config_options=config_options, **kwargs)
     config = load_config(name, **{k: v for k, v in kwargs.items() if k in ("revision", "token", "cache_dir")})
-    for key, value in (config_options or {}).items():
-        if not hasattr(config, key):
-            near = nearest(key, vars(config))
-            raise InputError(f"config_options: the configuration of {config.model_type!r} has no {key!r}{near}")
-        setattr(config, key, value)
+    set_options(config, config_options or {})
+    answer_by_name(name, config)
     if chosen:
         return load_with_head(name, config, chosen, head_options(labels), **kwargs)
     own = OwnHead.of(config)
@@ -120,26 +117,11 @@ def load(
         raise
     except (OSError, ValueError, ImportError) as error:
         raise InputError(f"{name}: {one_line(error)}") from error
-
-
-def load_config(name: str, **kwargs: Any) -> PreTrainedConfig:
-    """Load a configuration.
-
-    Raises:
-        InputError: there is none, or the Hub cannot be reached.
-    """
-    if not Path(name).exists():
-        use_cache_if_unreachable()
-    try:
-        return AutoConfig.from_pretrained(name, trust_remote_code=False, **kwargs)
-    except (OSError, ValueError) as error:
-        if optional_file(name, CONFIG):
-            raise InputError(
-                f"model {name!r} is an adapter of PEFT: download it, `hf download {name} --local-dir DIR`, and give DIR"
-            ) from None
+    except (TypeError, LookupError, AttributeError, ArithmeticError, AssertionError) as error:
+        # what torch and transformers raise for settings that cannot be
         raise InputError(
-            f"model {name!r} cannot be loaded: expected a folder with config.json and model.safetensors, or a Hub id "
-            f"that is reachable or in the cache (offline, give a folder). {one_line(error)}"
+            f"{name}: no model can be made from config.json and config_options: {type(error).__name__}: "
+            f"{one_line(error)}"
         ) from error
 
 
@@ -236,8 +218,3 @@ def tell_rows(name: str, said: str) -> None:
     """Log which rows a head has: a warning where they are a guess."""
     if said:
         logger.log(logging.WARNING if UNNAMED in said else logging.INFO, "%s: %s", name, said)
-
-
-def one_line(error: Exception) -> str:
-    """Return the start of a message, on one line."""
-    return " ".join(str(error).split())[:300]

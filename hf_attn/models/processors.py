@@ -17,7 +17,8 @@ from transformers.modeling_outputs import ModelOutput
 from ..errors import InputError
 from .adapter_folder import base_of, is_adapter
 from .checkpoint_files import check_model_folder
-from .loading import one_line, quietly
+from .configuration import load_config, one_line
+from .loading import quietly
 
 logger = logging.getLogger(__name__)
 
@@ -40,10 +41,15 @@ def load_tokenizer(name: str | Path, *, checked: bool = False) -> PreTrainedToke
         with quietly():
             tokenizer = AutoTokenizer.from_pretrained(str(name), trust_remote_code=False)
     except Exception as error:  # the tokenizers library raises nothing narrower
+        if (Path(name) / "config.json").is_file():
+            load_config(str(name))  # says so where that is at fault
         reason = one_line(error)
         if find_spec("sentencepiece") is None and re.search("sentencepiece|tiktoken", reason, re.IGNORECASE):
             reason = "It is a SentencePiece model: pip install sentencepiece, or bring its tokenizer.json"
         raise InputError(f"model {str(name)!r}: its tokenizer cannot be loaded. {reason}") from error
+    longest = tokenizer.model_max_length
+    if not isinstance(longest, int | float):
+        raise InputError(f"model {str(name)!r}: model_max_length of its tokenizer is {longest!r}: expected a number")
     if not has_vocabulary(tokenizer):
         raise InputError(f"model {str(name)!r} has a tokenizer without a vocabulary: it needs its tokenizer.json")
     return tokenizer

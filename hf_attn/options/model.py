@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from ..data import Labels
+
+OF_LABELS = ("num_labels", "id2label", "label2id", "problem_type")
+"""What a configuration says of the outputs of a head."""
 
 
 @dataclass(kw_only=True)
@@ -42,6 +46,22 @@ class ModelOptions:
     """Dropout before the adapters, a probability."""
     lora_targets: list[str] | None = None
     """Names of the linear layers that get adapters; null is the query and value projections, or PEFT's own choice."""
+
+    def problems(self) -> list[str]:
+        """What is wrong with the values, one line each."""
+        found = []
+        if self.lora is not None and self.lora < 1:
+            found.append(f"lora is {self.lora}: a rank is 1 or more, such as 8")
+        if self.lora_alpha is not None and not 0 < self.lora_alpha < math.inf:
+            found.append(f"lora_alpha is {self.lora_alpha}: it must be above 0, or null")
+        if not 0 <= self.lora_dropout < 1:
+            found.append(f"lora_dropout is {self.lora_dropout}: it must be at least 0 and below 1, such as 0.1")
+        given = {"lora_alpha": self.lora_alpha, "lora_dropout": self.lora_dropout, "lora_targets": self.lora_targets}
+        if self.lora is None and (idle := [name for name, value in given.items() if value]):
+            found.append(f"{' and '.join(idle)} need --lora, the rank of the adapters")
+        if asked := [name for name in OF_LABELS if name in (self.config_options or {})]:
+            found.append(f"config_options has {', '.join(asked)}: the labels of the data say that")
+        return found
 
     def check_model(self, *, tokenizer: bool = False) -> None:
         """Refuse what is wrong with these options before data is read or a model loaded.
