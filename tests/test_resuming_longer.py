@@ -249,3 +249,10 @@ def test_factors_are_those_of_the_schedule(name, tmp_path):
         assert optimizer.param_groups[0]["lr"] == pytest.approx(2 * factor(step), abs=1e-12)
         optimizer.step()
         schedule.step()
+
+
+def test_other_data_are_named_before_the_weights_that_follow_from_them(tmp_path):
+    """With other texts other rows of the embedding are trained, so that the shapes differ too."""
+    run(config(tmp_path / "run", max_steps=2), data="one")
+    with pytest.raises(InputError, match="on other data: it is not what it was"):
+        run(config(tmp_path / "run", max_steps=2, resume=True), data="two", model=training_job.tiny_model(hidden=32))
