@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import tiny_models
 import torch
-from transformers import BertConfig, BertModel, GPT2Config, GPT2LMHeadModel
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers import AttentionInterface, BertConfig, BertModel, GPT2Config, GPT2LMHeadModel
 
 from hf_attn.attention import attention_map, swap_attention, watch_attention
 
@@ -33,7 +32,7 @@ def inputs_of(seed: int, tokens: int = 9) -> dict[str, torch.Tensor]:
 def state(model: torch.nn.Module) -> list:
     """Return what a watch must leave as it is: attributes, hooks and modes of every module, the configuration."""
     modules = [(sorted(vars(m)), m.training, len(m._forward_hooks), len(m._forward_pre_hooks)) for m in model.modules()]
-    return [modules, model.config._attn_implementation, "get_interface" in vars(ALL_ATTENTION_FUNCTIONS)]
+    return [modules, model.config._attn_implementation, dict(vars(AttentionInterface))]
 
 
 def test_threads_with_one_model_get_each_its_own_maps(model):

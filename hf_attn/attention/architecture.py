@@ -3,6 +3,8 @@
 import inspect
 import re
 import sys
+from collections.abc import Sequence
+from itertools import groupby
 from types import CellType
 from typing import Any
 
@@ -17,9 +19,19 @@ def is_attention_layer(module: nn.Module) -> bool:
 
 
 def dispatches(cls: type) -> bool:
-    """Whether one of a class' own functions uses the attention interface."""
-    functions = (inspect.unwrap(f) for f in vars(cls).values() if inspect.isfunction(f))
-    return any("ALL_ATTENTION_FUNCTIONS" in f.__code__.co_names for f in functions)
+    """Whether a function that a class has, its own or one that it inherits or calls below it, uses the interface."""
+    replaced: set[str] = set()
+    for base in cls.__mro__:
+        if base.__module__ in (PreTrainedModel.__module__, nn.Module.__module__):
+            continue
+        functions = {name: inspect.unwrap(f) for name, f in vars(base).items() if inspect.isfunction(f)}
+        for name in functions.keys() - replaced:
+            code = functions[name].__code__
+            if "ALL_ATTENTION_FUNCTIONS" in (*code.co_names, *code.co_freevars):
+                return True
+            if not {"super", *(above.__name__ for above in base.__mro__[1:])} & set(code.co_names):
+                replaced.add(name)
+    return False
 
 
 def find_layers(model: nn.Module, include: str = "") -> dict[str, nn.Module]:
@@ -100,6 +112,24 @@ def heads_of(module: nn.Module) -> tuple[int, int]:
     if not heads:
         raise ValueError(f"{type(module).__name__}: its number of heads cannot be found, so no variant can be put in")
     return heads, size or (first("embed_dim", "hidden_size") or config.hidden_size) // heads  # type: ignore[union-attr]
+
+
+def in_order(modules: Sequence[nn.Module]) -> list[nn.Module]:
+    """Return the modules of attention layers in the order in which they run, each as often as it stands for a layer."""
+    order: list[nn.Module] = []
+    config: Any
+    for config, part in groupby(modules, key=lambda module: getattr(module, "config", None)):
+        shared = list(part)
+        hybrid = list(getattr(config, "layers_block_type", None) or ()).count("hybrid")
+        if groups := getattr(config, "num_hidden_groups", None):  # ALBERT
+            inner, depth = len(shared) // groups, config.num_hidden_layers
+            starts = (i * groups // depth * inner for i in range(depth))
+            order += [module for start in starts for module in shared[start : start + inner]]
+        elif hybrid > len(shared):  # Zamba
+            order += [shared[i % len(shared)] for i in range(hybrid)]
+        else:
+            order += shared
+    return order
 
 
 def supported(base: type) -> bool:

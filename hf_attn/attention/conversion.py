@@ -13,8 +13,9 @@ from transformers import PreTrainedModel
 
 from .architecture import find_layers, is_attention_layer, supported
 from .dispatch import SLOT
+from .foreign import own_functions
 from .modeling_attention_head import AttentionHeadForImageClassification
-from .modeling_hf_attn import HfAttnMixin, derived_model_class, install_slots
+from .modeling_hf_attn import derived_model_class, install_slots
 from .modeling_hf_attn import variant_config as variant_config
 from .placement import hooks_of, place_slots
 from .rebinding import bind_to_copies
@@ -58,15 +59,21 @@ def swap_attention(model: PreTrainedModel, variant: str, include: str = "", **kw
     swapped, copies = _copied(model, {})
     had = {name for name, module in swapped.named_modules() if module._modules.pop(SLOT, None) is not None}
     for module in swapped.modules():
-        if isinstance(module, HfAttnMixin):  # a part that was swapped before
-            module.__class__ = type(module).attn_base  # type: ignore[attr-defined]
+        if "attn_base" in vars(type(module)):  # a part that was swapped before; a subclass of such a class stays
+            module.__class__ = type(module).attn_base
     swapped.__class__ = cls = derived_model_class(type(swapped))
     config = variant_config(swapped.config, variant, kwargs, include)
     config.architectures = [cls.__name__]
     if _RECORDED is not None:  # which submodules give output_attentions; transformers keeps it by class
         dict.__setitem__(_RECORDED, str(cls), swapped._can_record_outputs)
     bind_to_copies(model, copies)
+    own = own_functions(model)
     install_slots(swapped, config)
+    if lost := sorted(name for name in own if not hasattr(swapped.get_submodule(name), SLOT)):
+        raise ValueError(
+            f"{lost[0]} attends by a function of its own, {own[lost[0]]!r}, and layers that the variant leaves out "
+            "would lose it: include them, or set_attn_implementation('sdpa') before the swap"
+        )
     place_slots(swapped)
     check_saveable(swapped)
     if lost := sorted(name for name in had if not hasattr(swapped.get_submodule(name), SLOT)):

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention.flex_attention import BlockMask, create_mask
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import bidirectional_mask_function, sdpa_mask
@@ -18,6 +19,15 @@ from .variant import Variant, plain_is_faster
 IMPLEMENTATION = "hf_attn_v1"
 # Part of the state-dict keys of every saved model: never change it.
 SLOT = "hf_attn"
+
+
+UNHONOURED = {
+    "softcap": "soft-capped scores",
+    "s_aux": "attention sinks",
+    "sinks": "attention sinks",
+    "cache": "a paged cache",
+}
+"""What a call may ask for that no variant can honour, in words."""
 
 
 def attend(
@@ -52,12 +62,12 @@ def attend(
         ValueError: the layer uses something that no variant can honour.
     """
     slot = getattr(module, SLOT, None)
-    need_weights = slot is not None and _wants_weights(kwargs)
+    need_weights = _wants_weights(kwargs)
     _check(module, slot, query, kwargs)
-    if slot is None and not plain_is_faster(query, key.shape[-2], dropout):
+    if slot is None and not need_weights and not plain_is_faster(query, key.shape[-2], dropout):
         given = (module, query, key, value, attention_mask, dropout, scaling, is_causal, position_bias)
         return sdpa_attention_forward(*given, **kwargs)
-    key, value = (_ungrouped(tensor, query.shape[1]) for tensor in (key, value))
+    key, value = (ungrouped(tensor, query.shape[1]) for tensor in (key, value))
     keep, bias = keep_and_bias(module, query, key, attention_mask, is_causal, position_bias)
     slot = Variant(query.shape[1], query.shape[-1]) if slot is None else slot
     context, weights = slot(query, key, value, bias, keep, scaling, dropout, need_weights)
@@ -78,7 +88,7 @@ def weights_of_call(
     """Return the weights, (batch, heads, rows, keys), of a call of any attention function; arguments as of `attend`."""
     slot = getattr(module, SLOT, None)
     variant = Variant(query.shape[1], query.shape[-1]) if slot is None else slot_of(slot)
-    key = _ungrouped(key, query.shape[1])
+    key = ungrouped(key, query.shape[1])
     keep, bias = keep_and_bias(module, query, key, attention_mask, is_causal, position_bias)
     return variant.weights(query, key, bias, keep, scaling, rows)
 
@@ -101,9 +111,12 @@ def keep_and_bias(
 
 
 def slot_of(slot: nn.Module) -> Variant:
-    """Return the variant of a slot, also where PEFT has wrapped it to train it."""
-    copies = getattr(slot, "modules_to_save", None)
-    return slot if copies is None else copies[slot.active_adapters[0]]  # type: ignore[return-value, index, union-attr]
+    """Return the variant of a slot that runs, also where PEFT has wrapped it to train it, or keeps its copy off."""
+    wrapper: Any = slot
+    if not hasattr(slot, "modules_to_save"):
+        return wrapper
+    active = () if wrapper.disable_adapters else (n for n in wrapper.active_adapters if n in wrapper.modules_to_save)
+    return next((wrapper.modules_to_save[name] for name in active), wrapper.original_module)
 
 
 def _wants_weights(kwargs: dict[str, Any]) -> bool:
@@ -118,7 +131,7 @@ def _wants_weights(kwargs: dict[str, Any]) -> bool:
 
 def _check(module: nn.Module, slot: nn.Module | None, query: Tensor, kwargs: dict[str, Any]) -> None:
     name = type(module).__name__
-    for option, what in (("softcap", "soft-capped scores"), ("s_aux", "attention sinks"), ("cache", "a paged cache")):
+    for option, what in UNHONOURED.items():
         if kwargs.get(option) is not None:
             raise ValueError(
                 f"{name} uses {what} ({option}), which no attention variant can honour: keep its own attention"
@@ -133,7 +146,8 @@ def _check(module: nn.Module, slot: nn.Module | None, query: Tensor, kwargs: dic
         )
 
 
-def _ungrouped(tensor: Tensor, heads: int) -> Tensor:
+def ungrouped(tensor: Tensor, heads: int) -> Tensor:
+    """Return keys or values (batch, key heads, keys, d) for each query head."""
     repeats = heads // tensor.shape[1]
     return tensor if repeats == 1 else tensor.repeat_interleave(repeats, 1)
 
@@ -143,6 +157,8 @@ def _split_mask(
 ) -> tuple[Tensor | None, Tensor | None]:
     """Return what may be attended to (boolean) and what is added to the scores."""
     queries, keys = query.shape[-2], key.shape[-2]
+    if isinstance(mask, BlockMask):
+        mask = create_mask(mask.mask_mod, len(query), 1, queries, keys, device=str(query.device))
     if mask is None:
         if not causal or queries == 1:
             return None, bias

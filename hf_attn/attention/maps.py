@@ -1,6 +1,7 @@
 """Attention weights of a model in hand, for the layers, heads and rows that are asked for."""
 
 import operator
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,10 +12,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers import AttentionInterface
 
-from .architecture import find_layers, is_attention_layer
+from .architecture import find_layers, in_order, is_attention_layer
 from .dispatch import weights_of_call
+from .foreign import check_told, is_known
 from .modes import evaluation_mode
 
 Indices = int | slice | Iterable[int] | Tensor
@@ -31,20 +33,30 @@ class Watch:
 
     def __init__(
         self,
-        modules: Sequence[nn.Module],
-        shared: int,
+        order: Sequence[nn.Module],
         layers: Indices | None,
         heads: Indices | None,
         rows: Indices | None,
     ) -> None:
-        self.layers = resolve(slice(None) if layers is None else layers, len(modules) * shared, "layers")
+        self.layers = resolve(slice(None) if layers is None else layers, len(order), "layers")
         self.heads, self.rows = heads, rows
         self.maps: dict[int, Tensor] = {}
         self.steps: dict[int, list[Tensor]] = {}
-        self._numbers = {id(module): range(i * shared, (i + 1) * shared) for i, module in enumerate(modules)}
+        self._numbers: dict[int, list[int]] = {}
+        for number, module in enumerate(order):
+            self._numbers.setdefault(id(module), []).append(number)
         self._ran: dict[int, int] = {}
 
-    def take(self, module: nn.Module, query: Tensor, key: Tensor, attention_mask: Tensor | None, **call: Any) -> None:
+    def take(
+        self,
+        function: Callable[..., Any],
+        module: nn.Module,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attention_mask: Tensor | None,
+        **call: Any,
+    ) -> None:
         """Compute and keep the weights of one call of a layer, if they were asked for.
 
         A layer's number is that of its module. A module that stands for several layers runs once for each, in order;
@@ -64,6 +76,8 @@ class Watch:
             rows = torch.tensor(resolve(self.rows, query.shape[-2], "rows"), device=query.device)
         with torch.autograd.graph.saved_tensors_hooks(_as_it_is, _as_it_is):
             weights = weights_of_call(module, query, key, attention_mask, rows, **call)
+        if not is_known(function):
+            check_told(weights, rows, function, module, query, key, value, attention_mask, **call)
         if self.heads is not None:
             weights = weights[:, resolve(self.heads, weights.shape[1], "heads")]
         self.maps[layer] = weights
@@ -110,10 +124,24 @@ _watching = ExitStack()
 _count = 0
 
 
-def _get_interface(attn_implementation: str, default: Callable[..., Any]) -> Callable[..., Any]:
+def _get_interface(self: AttentionInterface, attn_implementation: str, default: Callable[..., Any]) -> Any:
     """What transformers looks an attention function up by, while a model is watched."""
-    function = type(ALL_ATTENTION_FUNCTIONS).get_interface(ALL_ATTENTION_FUNCTIONS, attn_implementation, default)
-    return partial(_seen, function) if _watches.get() else function
+    return _watched(_LOOK_UPS["get_interface"](self, attn_implementation, default))
+
+
+def _getitem(self: AttentionInterface, attn_implementation: str) -> Any:
+    """What older code looks it up by."""
+    return _watched(_LOOK_UPS["__getitem__"](self, attn_implementation))
+
+
+def _watched(function: Callable[..., Any]) -> Callable[..., Any]:
+    seen = getattr(function, "func", None) is _seen
+    return partial(_seen, function) if _watches.get() and not seen else function
+
+
+_LOOK_UPS: dict[str, Callable[..., Any]] = {
+    name: getattr(AttentionInterface, name) for name in ("get_interface", "__getitem__")
+}
 
 
 def _seen(
@@ -126,18 +154,23 @@ def _seen(
     **call: Any,
 ) -> Any:
     for watch in _watches.get():
-        watch.take(module, query, key, attention_mask, **call)
+        watch.take(function, module, query, key, value, attention_mask, **call)
     return function(module, query, key, value, attention_mask, **call)
+
+
+def _put_back(name: str, own: Callable[..., Any] | None) -> None:
+    delattr(AttentionInterface, name) if own is None else setattr(AttentionInterface, name, own)
 
 
 @contextmanager
 def _seeing() -> Iterator[None]:
-    """Put :func:`_get_interface` before transformers' own, and compiled models on their plain code, in some thread."""
+    """Put our look-ups before transformers' own, and compiled models on their plain code, in some thread."""
     global _count
     with _lock:
         if not _count:
-            ALL_ATTENTION_FUNCTIONS.get_interface = _get_interface  # type: ignore[method-assign]
-            _watching.callback(delattr, ALL_ATTENTION_FUNCTIONS, "get_interface")
+            for name, look_up in (("get_interface", _get_interface), ("__getitem__", _getitem)):
+                _watching.callback(_put_back, name, vars(AttentionInterface).get(name))
+                setattr(AttentionInterface, name, look_up)
             if "torch._dynamo" in sys.modules:
                 _watching.enter_context(torch.compiler.set_stance("force_eager"))
         _count += 1
@@ -175,8 +208,7 @@ def watch_attention(
         modules = list(find_layers(model).values())
     except ValueError as error:
         raise ValueError(str(error).replace("take an attention variant", "be watched")) from None
-    shared = getattr(model.config, "num_hidden_layers", 1) if len(modules) == 1 else 1
-    watch = Watch(modules, shared, layers, heads, rows)
+    watch = Watch(in_order(modules), layers, heads, rows)
     before = _watches.get()
     with _seeing():
         token = _watches.set((*before, watch))
@@ -228,8 +260,15 @@ def attention_rollout(model: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
         (batch, rows, keys); rows sum to 1 where the variant's weights do.
 
     Raises:
-        ValueError: the layers do not all see the same parts, as in window attention.
+        ValueError: the layers do not all see the same parts, as in window attention, or are no single chain, as in an
+            encoder and a decoder, or two towers.
     """
+    chains = sorted({re.sub(r"\d+", "#", name) for name in attention_layers(model)})
+    if len(chains) > 1:
+        raise ValueError(
+            f"{type(model).__name__}: attention cannot be rolled out over layers that do not follow each other "
+            f"({', '.join(chains)}): give the part that is meant, such as model.get_encoder()"
+        )
     maps = attention_map(model, inputs)
     if not isinstance(maps, Tensor) or maps.shape[-1] != maps.shape[-2]:
         raise ValueError(f"{type(model).__name__}: attention cannot be rolled out over layers that see different parts")

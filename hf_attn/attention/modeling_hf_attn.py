@@ -43,6 +43,7 @@ from .patch_grid import Focal as Focal
 from .registry import make_variant, variant_class
 from .saveable import drop_output_attentions
 from .similarity import Cosine as Cosine
+from .start_values import start
 from .variant import Variant
 
 logger = logging.getLogger(__name__)
@@ -76,8 +77,8 @@ class HfAttnMixin(SavesOwnVariant):
         self.post_init()  # type: ignore[attr-defined]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the class as what it is made of: two bases of one name have two classes."""
-        return _empty_model, (type(self).attn_base,), self.__getstate__()  # type: ignore[attr-defined]
+        """Pickle a class that was made here as what it is made of: two bases of one name have two classes."""
+        return _reduced(self, _empty_model, self.__getstate__())  # type: ignore[attr-defined]
 
     @torch.no_grad()
     def initialize_weights(self) -> None:
@@ -87,9 +88,8 @@ class HfAttnMixin(SavesOwnVariant):
         """
         with initialization.guard_torch_init_functions():
             for module in self.modules():  # type: ignore[attr-defined]
-                if isinstance(module, Variant) and not getattr(module, "_is_hf_initialized", False):
-                    module.reset_parameters()
-                    module._is_hf_initialized = True  # type: ignore[assignment]
+                if isinstance(module, Variant):
+                    start(module)
         super().initialize_weights()  # type: ignore[misc]
 
     @classmethod
@@ -236,7 +236,15 @@ def _init_config(self: PreTrainedConfig, *args: Any, **kwargs: Any) -> None:
 
 
 def _reduce_config(self: PreTrainedConfig) -> tuple[Any, ...]:
-    return _empty_config, (type(self).attn_base,), vars(self).copy()  # type: ignore[attr-defined]
+    return _reduced(self, _empty_config, vars(self).copy())
+
+
+def _reduced(made: Any, empty: Any, state: Any) -> tuple[Any, ...]:
+    """What pickle keeps of an object of a class that was made here, or of a subclass of one, known by its own name."""
+    cls = type(made)
+    if "attn_base" in vars(cls):
+        return empty, (cls.attn_base,), state
+    return cls.__new__, (cls,), state
 
 
 def _empty_config(base: type[PreTrainedConfig]) -> PreTrainedConfig:

@@ -167,7 +167,9 @@ def make_variant(name: str, num_heads: int, head_dim: int, kwargs: dict[str, Any
     """
     cls = variant_class(name)
     check_options(f"attention variant {name!r}", cls, kwargs or {}, given=2)
-    return cls(num_heads, head_dim, **(kwargs or {}))
+    variant = cls(num_heads, head_dim, **(kwargs or {}))
+    variant.made_with = dict(kwargs or {})
+    return variant
 
 
 register_variant("dot_product")(Variant)

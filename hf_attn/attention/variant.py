@@ -51,6 +51,7 @@ class Variant(nn.Module):
     fused_path: ClassVar[str] = "sdpa"
     # What the layer is: causal, so that queries are the last of the tokens seen; between two sequences; windowed, so
     # that a cache drops the first tokens. See layer_kind.py.
+    made_with: dict[str, Any] | None = None  # options; of a slot alone
     causal: bool = False
     crosses: bool = False
     windowed: bool = False
