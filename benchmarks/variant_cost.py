@@ -2,10 +2,11 @@
 
     python benchmarks/variant_cost.py --tokens 64 --save
     python benchmarks/variant_cost.py --image_size 160 --save     # of a ViT-Ti/16
+    python benchmarks/variant_cost.py --model google-bert/bert-base-uncased --tokens 128 --batch_size 64    # for a GPU
 
-All models share MiniLM's weights, or the ViT's. Round after round, each takes one step in turn; printed are medians of
-the ratio to the stock model's step of the same round. ``dot_product`` is what the seam itself costs; ``watched`` is the
-stock model's forward pass with the first row ([CLS]) of the last layer taken.
+All models share MiniLM's weights, the ViT's, or those of ``--model``. Round after round, each takes one step in turn;
+printed are medians of the ratio to the stock model's step of the same round. ``dot_product`` is what the seam itself
+costs; ``watched`` is the stock model's forward pass with the first row ([CLS]) of the last layer taken.
 """
 
 import argparse
@@ -56,7 +57,8 @@ def seconds(step, model, inputs):
 
 
 def texts(args, device):
-    model = AutoModelForSequenceClassification.from_pretrained(checkpoint(), num_labels=2).to(device)
+    model = AutoModelForSequenceClassification.from_pretrained(args.model or checkpoint(), num_labels=2)
+    model = model.to(device)
     ids = torch.randint(1000, 20000, (args.batch_size, args.tokens), device=device)
     mask = torch.ones_like(ids)
     mask[1::2, -args.tokens // 8 :] = 0
@@ -64,13 +66,14 @@ def texts(args, device):
 
 
 def images(args, device):
-    model = AutoModelForImageClassification.from_pretrained(VIT).to(device)
+    model = AutoModelForImageClassification.from_pretrained(args.model or VIT).to(device)
     resolution.set_image_size(model, args.image_size)
     return model, {"pixel_values": torch.randn(args.batch_size, 3, args.image_size, args.image_size, device=device)}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", help="Hub id or folder (default: the quickstart's MiniLM, or the ViT-Ti)")
     parser.add_argument("--batch_size", type=int, default=16)
     parser.add_argument("--tokens", type=int, default=64, help="tokens of each text (default: 64)")
     parser.add_argument("--image_size", type=int, help="pixels a side: images and a ViT in place of texts")
@@ -99,6 +102,7 @@ def main():
         print(f"| {name} | {'' if training is None else f'{training:.2f}'} | {inference:.2f} |")
     if args.save:
         size = f"--image_size {args.image_size}" if args.image_size else f"--tokens {args.tokens}"
+        size = f"--model {args.model} {size}" if args.model else size
         command = f"python benchmarks/variant_cost.py {size} --batch_size {args.batch_size} --save"
         found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
         found["images" if args.image_size else "texts"] = {"command": command, "device": device, "rows": rows}

@@ -90,8 +90,10 @@ def evaluator(rows):
     def evaluate(model):
         model.eval()
         torch.rand(7)  # an evaluation that draws random numbers must not change the training
+        device = next(model.parameters()).device
         with torch.inference_mode():
-            logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+            ids, mask = batch["input_ids"].to(device), batch["attention_mask"].to(device)
+            logits = model(input_ids=ids, attention_mask=mask).logits.cpu()
         hits = (logits.argmax(-1) == batch["labels"]).float().mean()
         return {"accuracy": float(hits), "loss": float(losses.cross_entropy(logits, batch["labels"])) / len(rows)}
 
