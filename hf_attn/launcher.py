@@ -11,6 +11,7 @@ import torch
 from .config import TrainConfig
 
 if TYPE_CHECKING:
+    from accelerate import Accelerator
     from accelerate.state import PartialState
 
 log = logging.getLogger(__name__)
@@ -96,3 +97,12 @@ def choose_precision(device: torch.device) -> str:
         has = torch.cpu.get_capabilities()
         return "bf16" if has.get("avx512_bf16") or has.get("amx_bf16") else "no"
     return "no"
+
+
+def wait(accelerator: Accelerator) -> None:
+    """Wait until every process is here; on processors too where there is a GPU beside them, which Accelerate asks."""
+    distributed = torch.distributed
+    if distributed.is_available() and distributed.is_initialized() and distributed.get_backend() == "gloo":
+        distributed.barrier()
+    else:
+        accelerator.wait_for_everyone()

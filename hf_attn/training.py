@@ -142,7 +142,7 @@ def fit(
     least = trial.least_rows(plain, train_loader, config.batch_size, accelerator, loss_fn)
     if accelerator.is_main_process:
         output.claim(config)
-    accelerator.wait_for_everyone()
+    launcher.wait(accelerator)
     batches = len(train_loader.batch_sampler)  # type: ignore[arg-type]
     epoch_steps = math.ceil(batches / config.accumulation_steps)
     history = History(

@@ -1,6 +1,7 @@
 """One thread a process, for the same numbers in all and tests that do not wait for each other; a cache that goes."""
 
 import atexit
+import logging
 import os
 import shutil
 import tempfile
@@ -20,3 +21,12 @@ def _hub_is_asked_again():
     from hf_attn.hub_connection import ask_again
 
     ask_again()
+
+
+@pytest.fixture(autouse=True)
+def _a_program_in_a_test_leaves_the_log_as_it_was():
+    logger = logging.getLogger("hf_attn")
+    level, handlers = logger.level, list(logger.handlers)
+    yield
+    logger.setLevel(level)
+    logger.handlers[:] = handlers

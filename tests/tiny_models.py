@@ -233,7 +233,7 @@ def perturb(model: torch.nn.Module, seed: int = 0) -> None:
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if ".hf_attn." in name:
-                parameter += 0.3 * torch.randn(parameter.shape, generator=random)
+                parameter += 0.3 * torch.randn(parameter.shape, generator=random).to(parameter.device)
 
 
 @contextlib.contextmanager

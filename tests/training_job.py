@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import BertConfig, BertForSequenceClassification
 
-from hf_attn import arguments, checkpoint, losses, training
+from hf_attn import arguments, checkpoint, launcher, losses, training
 from hf_attn.data.batching import train_loader
 
 CLASSES, WORDS = 3, 40
@@ -129,7 +129,7 @@ def run(config, *, loss_fn=loss_fn, count=count, evaluate=None, after_step=(), m
     )
     if accelerator.is_main_process:
         save_file(model.state_dict(), Path(config.output_dir) / "model.safetensors")
-    accelerator.wait_for_everyone()
+    launcher.wait(accelerator)
     return model, history
 
 

@@ -266,7 +266,11 @@ def softmax_context(
         mask = bias.to(value.dtype)
         if keep is not None:
             mask = mask.masked_fill(~keep, -torch.inf)
-    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout, scale=1.0)
+    context = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout, scale=1.0)
+    if keep is None or context.device.type == "cpu":
+        return context
+    # cuDNN's kernel gives a query without a key a mean of the values.
+    return context.masked_fill(~keep.any(-1, keepdim=True), 0)
 
 
 def product_context(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InputError
+from ..launcher import wait
 from .columns import UNLABELLED, listing, refuse
 from .decoding import EXTENSIONS, decode_frame, quiet
 from .depth import DEPTHS
@@ -74,7 +75,7 @@ def load_pixels(
     folder = Path(cache_dir) if cache_dir else cache_root() / "images"
     main = accelerator is None or accelerator.is_main_process
     if not main:
-        accelerator.wait_for_everyone()
+        wait(accelerator)
     try:
         digests = {name: _digests(split, image) for name, split in splits.items()}
 
@@ -92,7 +93,7 @@ def load_pixels(
             found = load()
     finally:
         if main and accelerator is not None:
-            accelerator.wait_for_everyone()
+            wait(accelerator)
     notes = {name: seen for name, (_, seen) in found.items()}
     if main:
         _tell(notes, digests)
