@@ -1,5 +1,6 @@
 """Make the classes of a variant known wherever transformers and PEFT look a model up: by class, name or model type."""
 
+import functools
 import importlib
 import inspect
 import sys
@@ -50,8 +51,17 @@ def mappings() -> list[_LazyAutoMapping]:
     return [table for table in vars(modeling_auto).values() if isinstance(table, _LazyAutoMapping)]
 
 
+@functools.cache
+def model_types(config: type[PreTrainedConfig]) -> tuple[str, ...]:
+    """Return the model types that transformers has for a configuration, as many as share it."""
+    name = config.__name__
+    return tuple(t for t, known in configuration_auto.CONFIG_MAPPING_NAMES.items() if known == name)
+
+
 def classes_of(mapping: _LazyAutoMapping, config: type[PreTrainedConfig]) -> tuple[type, ...]:
     """Return the model classes that a table has for a configuration; the first is the default."""
+    if config not in mapping._extra_content and not any(t in mapping._model_mapping for t in model_types(config)):
+        return ()  # the table itself would look through all model types to say so
     found: Any = mapping.get(config, ())
     return tuple(found) if isinstance(found, (list, tuple)) else (found,)
 
