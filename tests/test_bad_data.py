@@ -1,9 +1,8 @@
 """Files and folders that cannot be read: each kind ends in one line that says what is wrong and what would be right."""
 
 import os
-import subprocess
-import sys
 
+import interpreter
 import numpy as np
 import pyarrow
 import pyarrow.parquet
@@ -126,9 +125,7 @@ def test_a_damaged_page_of_a_parquet_file_is_refused(tmp_path):
 
 def test_a_hub_id_out_of_reach_says_what_works_offline():
     script = "from hf_attn.data import load_splits; load_splits('nobody/nothing')"
-    run = subprocess.run(
-        [sys.executable, "-c", script], env={**os.environ, "HF_HUB_OFFLINE": "1"}, capture_output=True, text=True
-    )
+    run = interpreter.run(["-c", script], {**os.environ, "HF_HUB_OFFLINE": "1"})
     message = run.stderr.strip().splitlines()[-1]
     assert "InputError: dataset 'nobody/nothing' is no file or folder here" in message
     assert "offline, give a csv, tsv, json, jsonl or parquet file" in message

@@ -3,10 +3,9 @@
 import io
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
+import interpreter
 import numpy as np
 import pytest
 import tiny_models
@@ -239,14 +238,8 @@ def test_an_existing_folder_is_never_overwritten(converted):
 
 @real
 def test_the_command_writes_a_folder_that_says_what_it_is(tmp_path):
-    command = [sys.executable, "-m", "hf_attn.models.cifar_resnet_conversion"]
-    process = subprocess.run(
-        [*command, str(SOURCE / "resnet32.safetensors"), str(tmp_path / "new")],
-        capture_output=True,
-        text=True,
-        cwd=Path(__file__).parents[1],
-        check=False,
-    )
+    command = ["-m", "hf_attn.models.cifar_resnet_conversion", SOURCE / "resnet32.safetensors", tmp_path / "new"]
+    process = interpreter.run(command, cwd=Path(__file__).parents[1])
     assert process.returncode == 0 and "ResNet-32, 464,154 parameters" in process.stdout
     config = json.loads((tmp_path / "new" / "config.json").read_text())
     assert config["model_type"] == "hf_attn_cifar_resnet"

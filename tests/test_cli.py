@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import interpreter
 import pytest
 from tiny_bert import TEXTS, save_tiny_bert
 
@@ -183,8 +184,7 @@ def test_predict_with_a_bad_run_is_one_line(hf_attn_command, tmp_path, damage, m
 def test_predict_in_a_process_of_its_own_loads_a_variant(tmp_path):
     run = save_tiny_bert(tmp_path / "run", attention="cosine")
     command = [Path(sys.executable).with_name("hf-attn"), "predict", run, *TEXTS]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
+    done = interpreter.run(command, {**os.environ, "HF_HUB_OFFLINE": "1"}, tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert [line.split()[1] for line in done.stdout.splitlines()[1::2]] == [
         row["label"] for row in hf_attn.predict(run, TEXTS)

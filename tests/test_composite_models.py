@@ -1,9 +1,8 @@
 """Models made of models are swapped inside, saved and reloaded; what cannot be is refused with its reason and cure."""
 
 import re
-import subprocess
-import sys
 
+import interpreter
 import pytest
 import tiny_models
 import torch
@@ -234,6 +233,5 @@ model = AutoModel.from_pretrained(folder).eval()
 assert isinstance(model, OwnModel) and model.config.attn_variant == "sparsemax"
 print("sum", model(ids).last_hidden_state.abs().sum().item())
 """
-    command = [sys.executable, "-c", program, str(tmp_path)]
-    runs = [subprocess.run([*command, mode], capture_output=True, text=True, check=True).stdout for mode in MODES]
+    runs = [interpreter.run(["-c", program, tmp_path, mode], check=True).stdout for mode in MODES]
     assert runs[0] == runs[1] and "sum" in runs[0]

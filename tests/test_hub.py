@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import huggingface_hub
+import interpreter
 import pytest
 import requests
 from hub_server import HubServer
@@ -33,8 +34,7 @@ def client_environment(hub, home, token=WRITE, **more):
 
 def hf_attn(*arguments, env):
     """The command in a process of its own."""
-    command = [sys.executable, "-m", "hf_attn.cli", *map(str, arguments)]
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
+    return interpreter.run(["-m", "hf_attn.cli", *arguments], env)
 
 
 @pytest.fixture
@@ -56,9 +56,7 @@ def push(monkeypatch, tmp_path, capsys):
 
 
 def python(program, env):
-    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return json.loads(interpreter.run(["-c", program], env, check=True).stdout)
 
 
 @pytest.fixture

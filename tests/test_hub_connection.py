@@ -2,10 +2,10 @@
 
 import os
 import socket
-import subprocess
 import sys
 import time
 
+import interpreter
 import pytest
 from huggingface_hub import constants
 from tiny_bert import save_tiny_bert
@@ -51,7 +51,7 @@ def test_a_hub_out_of_reach_costs_seconds_and_the_cache_still_serves(tmp_path):
     in_cache(tmp_path / "hub", "ada/tiny")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     environment |= {"HF_HOME": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True)
+    done = interpreter.run(["-c", PROGRAM], environment, check=True)
     nowhere, cached, data, seconds = done.stdout.splitlines()
     assert (
         "ada/never-seen" in nowhere and "the Hub cannot be reached" in nowhere and "offline, give a folder" in nowhere

@@ -2,9 +2,8 @@
 
 import json
 import os
-import subprocess
-import sys
 
+import interpreter
 import pytest
 from bad_data import CSV, put
 from hub_server import File, HubServer, Repository
@@ -35,8 +34,7 @@ def words(options, endpoint, home):
     """First words of the texts, or the message, for each of several ways to load; and what was logged."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     environment |= {"HF_HOME": str(home), "HF_ENDPOINT": endpoint, "HF_HUB_DISABLE_XET": "1", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", PROGRAM, json.dumps(options)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    done = interpreter.run(["-c", PROGRAM, json.dumps(options)], environment, check=True)
     return [json.loads(line) for line in done.stdout.splitlines()], done.stderr
 
 

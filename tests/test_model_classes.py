@@ -3,9 +3,8 @@
 import contextlib
 import copy
 import json
-import subprocess
-import sys
 
+import interpreter
 import pytest
 import tiny_models
 import torch
@@ -64,7 +63,7 @@ for wrong in ("hf_attn_nonsense", "nonsense"):
     except ValueError as error:
         assert wrong in str(error)
 """
-    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    out = interpreter.run(["-c", script], check=True).stdout
     assert out.split() == ["HfAttnBertConfig", "HfAttnBertForSequenceClassification"]
 
 

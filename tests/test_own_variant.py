@@ -3,9 +3,9 @@
 import importlib.util
 import json
 import logging
-import subprocess
 import sys
 
+import interpreter
 import pytest
 import tiny_models
 import torch
@@ -168,6 +168,6 @@ class Sharp(hf_attn.Variant):
 model = tiny_models.tiny_model("bert", BertForSequenceClassification)
 hf_attn.swap_attention(model, "sharp").save_pretrained({str(tmp_path / "model")!r})
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = interpreter.run(["-c", program], check=True)
     assert "'sharp' is not saved with the model" in done.stderr and "stands in no file" in done.stderr
     assert json.loads((tmp_path / "model" / "config.json").read_text())["attn_variant"] == "sharp"

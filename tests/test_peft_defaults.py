@@ -1,11 +1,10 @@
 """PEFT's tables by model type know a variant as its base; ``--lora`` without targets finds the layers of each."""
 
 import copy
-import subprocess
-import sys
 import warnings
 from itertools import product
 
+import interpreter
 import pytest
 import tiny_models
 import torch
@@ -85,9 +84,7 @@ for module in (constants, config):
                 found += 1
 print(found)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 500
+    assert int(interpreter.run(["-c", code], check=True).stdout) > 500
 
 
 @pytest.mark.parametrize(

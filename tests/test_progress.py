@@ -2,9 +2,9 @@
 
 import io
 import re
-import subprocess
 import sys
 
+import interpreter
 import pytest
 from bad_data import CSV, put
 from tiny_bert import save_tiny_bert
@@ -81,10 +81,9 @@ def test_a_loop_over_a_bar_is_one_over_what_it_was_given(monkeypatch, clock):
 
 def test_the_log_of_a_run_is_short(tmp_path):
     data = put(tmp_path, "d.csv", CSV * 1 + "".join(f"more {row},{'ab'[row % 2]}\n" for row in range(400)))
-    command = [sys.executable, "-m", "hf_attn.cli", "text_classification", "--model", save_tiny_bert(tmp_path / "m")]
-    command += ["--dataset", data, "--output_dir", tmp_path / "run", "--epochs", "1", "--batch_size", "2"]
-    done = subprocess.run([str(word) for word in [*command, "--precision", "no"]], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    command = ["-m", "hf_attn.cli", "text_classification", "--model", save_tiny_bert(tmp_path / "m"), "--dataset", data]
+    command += ["--output_dir", tmp_path / "run", "--epochs", 1, "--batch_size", 2, "--precision", "no"]
+    done = interpreter.run(command, check=True)
     lines = done.stderr.replace("\r", "\n").splitlines()
     bars = [line for line in lines if re.search(r"\d+%\|", line)]
     assert "100%|" in bars[-1] and "loss=" in bars[-1] and len(bars) <= 12 and all("step" in line for line in bars)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import interpreter
 import numpy as np
 import pandas as pd
 import pytest
@@ -189,9 +190,8 @@ def test_two_processes_give_every_test_row_once(model, reviews, tmp_path):
 
 
 def command(*argv, **env):
-    program = [sys.executable, str(ROOT / "recipes/text_classification.py")]
-    return subprocess.run(
-        [*program, *argv], capture_output=True, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1", **env}
+    return interpreter.run(
+        [ROOT / "recipes/text_classification.py", *argv], {**os.environ, "HF_HUB_OFFLINE": "1", **env}
     )
 
 

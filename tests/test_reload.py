@@ -2,11 +2,9 @@
 
 import json
 import os
-import subprocess
-import sys
-import sysconfig
 from pathlib import Path
 
+import interpreter
 import pytest
 import tiny_models
 import torch
@@ -48,7 +46,7 @@ import json, sys
 from pathlib import Path
 mode, root, again = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
 if mode == "package":
-    sys.path.insert(0, sys.argv[5])
+    sys.path.insert(0, sys.argv[4])
     import hf_attn
 else:
     class Hidden:
@@ -56,7 +54,6 @@ else:
             if name.partition(".")[0] == "hf_attn":
                 raise ModuleNotFoundError(f"No module named {name!r}", name=name)
     sys.meta_path.insert(0, Hidden())
-    sys.path.append(sys.argv[4])
     try:
         import hf_attn
     except ModuleNotFoundError:
@@ -93,22 +90,11 @@ print("FOUND" + json.dumps(found))
 
 
 def run(mode: str, root: Path, cache: Path, again: Path | str = "") -> tuple[dict, str]:
-    """Load the folders in a process of its own, without site's path files, so that no editable install is seen."""
-    site = sysconfig.get_paths()["purelib"]
+    """Load the folders in a process of its own, which finds the package only in one of the modes."""
     repository = str(Path(__file__).parents[1])
     environment = {**os.environ, "HF_MODULES_CACHE": str(cache), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     environment.pop("PYTHONPATH", None)
-    flags = [] if mode == "package" else ["-I", "-S"]
-    process = subprocess.run(
-        [sys.executable, *flags, "-c", SCRIPT, mode, str(root), str(again), site, repository],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        env=environment,
-        cwd=cache.parent,
-        check=False,
-    )
-    assert process.returncode == 0, process.stderr[-3000:]
+    process = interpreter.run(["-c", SCRIPT, mode, root, again, repository], environment, cache.parent, check=True)
     return json.loads(process.stdout.partition("FOUND")[2]), process.stderr
 
 

@@ -2,9 +2,8 @@
 
 import json
 import os
-import subprocess
-import sys
 
+import interpreter
 import pytest
 from tiny_bert import save_tiny_bert
 
@@ -154,9 +153,8 @@ def test_code_in_a_folder_is_not_run_though_yes_is_typed(folder, tmp_path, name)
     (folder / "code.py").write_text(CODE.format(mark=str(mark)))
     for file, changes in STRANGERS[name].items():
         (folder / file).write_text(json.dumps(json.loads((folder / file).read_text()) | changes))
-    command = [sys.executable, "-m", "hf_attn.cli", "predict", str(folder), "a text"]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(command, input="y\n" * 9, capture_output=True, text=True, timeout=120, env=environment)
+    command = ["-m", "hf_attn.cli", "predict", folder, "a text"]
+    done = interpreter.run(command, {**os.environ, "HF_HUB_OFFLINE": "1"}, input="y\n" * 9)
     assert not mark.exists()
     assert done.returncode == 0 or (done.returncode == 2 and "Traceback" not in done.stderr), done.stderr
     assert "[y/N]" not in done.stdout + done.stderr

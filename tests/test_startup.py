@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import interpreter
 import pytest
 
 from hf_attn.catalogue import WRITTEN
@@ -11,10 +12,15 @@ from hf_attn.catalogue import WRITTEN
 HEAVY = ("torch", "transformers", "datasets", "accelerate", "pandas", "matplotlib", "sklearn", "scipy", "peft")
 
 
-def python(code: str, *argv: str) -> str:
-    done = subprocess.run([sys.executable, "-c", code, *argv], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+def python(code: str) -> str:
+    return interpreter.run(["-c", code], check=True).stdout.strip()
+
+
+def bare_python(code: str, *argv: str) -> str:
+    """What a program prints in an interpreter that has imported nothing."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *argv], capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 @pytest.mark.parametrize(
@@ -39,7 +45,7 @@ def test_what_needs_no_model_imports_nothing_heavy(words):
         "try: dispatch(sys.argv[1:])\nexcept SystemExit as end: assert not end.code\n"
         f"print(sorted(set({HEAVY}) & set(sys.modules)))"
     )
-    assert python(code, *words).splitlines()[-1] == "[]"
+    assert bare_python(code, *words).splitlines()[-1] == "[]"
 
 
 def test_what_is_written_of_the_variants_is_what_their_classes_say():
@@ -62,7 +68,7 @@ def test_a_bad_argument_is_refused_before_anything_heavy_is_imported():
         "try: dispatch(['text_classification', '--lr', 'fast'])\nexcept InputError as error: print(error)\n"
         f"print(sorted(set({HEAVY}) & set(sys.modules)))"
     )
-    message, heavy = python(code).splitlines()
+    message, heavy = bare_python(code).splitlines()
     assert "lr" in message and heavy == "[]"
 
 
