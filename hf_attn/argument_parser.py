@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import typing
 from typing import TYPE_CHECKING, Any
@@ -35,10 +36,22 @@ def is_required(field: dataclasses.Field) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
+@functools.cache
+def type_hints(cls: type) -> dict[str, Any]:
+    """The types of its fields, evaluated once: each is a line of source to Python."""
+    return typing.get_type_hints(cls)
+
+
+@functools.cache
+def _help_texts(owner: type) -> dict[str, str]:
+    from docstring_parser import parse_from_object
+
+    return {param.arg_name: param.description or "" for param in parse_from_object(owner).params}
+
+
 def make_parser(cls: type, recipe: str) -> ArgumentParser:
     """A parser with one group for each dataclass."""
     import jsonargparse
-    from docstring_parser import parse_from_object
 
     parser = jsonargparse.ArgumentParser(
         prog=recipe,
@@ -50,12 +63,11 @@ def make_parser(cls: type, recipe: str) -> ArgumentParser:
         formatter_class=_help_format(),
     )
     parser.add_argument("--config", metavar="FILE", help="YAML file of arguments, such as a run's config.yaml.")
-    hints = typing.get_type_hints(cls)
+    hints = type_hints(cls)
     for owner, fields in groups_of(cls):
-        texts = {param.arg_name: param.description for param in parse_from_object(owner).params}
         group = parser.add_argument_group(_title(owner))
         for field in fields:
-            _add(group, field, hints[field.name], texts.get(field.name) or "")
+            _add(group, field, hints[field.name], _help_texts(owner).get(field.name, ""))
     return parser
 
 

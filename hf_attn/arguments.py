@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from .argument_parser import arguments_of, is_required, make_parser, one_line
+from .argument_parser import arguments_of, is_required, make_parser, one_line, type_hints
 from .errors import InputError
 from .foreign_files import read_yaml
 from .printable import printable, without_tokens
@@ -184,12 +184,12 @@ def _read_configs(files: list[str], cls: type, recipe: str) -> tuple[dict[str, A
 
 def _unquoted(cls: type, name: str, value: Any) -> Any:
     """YAML's reading of a bare ``no`` or ``off`` put back, where the word is meant."""
-    words = typing.get_args(typing.get_type_hints(cls)[name])
+    words = typing.get_args(type_hints(cls)[name])
     return "no" if value is False and "no" in words else value
 
 
 def _unknown_flags(flags: list[str], cls: type) -> list[str]:
-    hints = typing.get_type_hints(cls)
+    hints = type_hints(cls)
     names = [field.name for field in arguments_of(cls)]
     switches = [f"no_{name}" for name in names if hints[name] is bool]
     known = {"help", "print_config", *names, *switches}
@@ -224,6 +224,6 @@ def _bad_values(parser: ArgumentParser, values: dict[str, Any], flags: list[str]
 
 def _as_declared(cls: type, name: str, value: Any) -> Any:
     """A whole number given where a float is declared, made one."""
-    hint = typing.get_type_hints(cls)[name]
+    hint = type_hints(cls)[name]
     kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     return float(value) if type(value) is int and float in kinds and int not in kinds else value

@@ -1,6 +1,8 @@
 """One thread a process, for the same numbers in all and tests that do not wait for each other; a cache that goes."""
 
 import atexit
+import base64
+import gc
 import logging
 import os
 import shutil
@@ -12,6 +14,27 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 if "HF_ATTN_CACHE" not in os.environ:
     os.environ["HF_ATTN_CACHE"] = tempfile.mkdtemp(prefix="hf_attn_cache_")
     atexit.register(shutil.rmtree, os.environ["HF_ATTN_CACHE"], ignore_errors=True)
+
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTjW2wAAAABJRU5ErkJggg=="
+)
+LOOKED_AT = ("test_figures", "test_image_command", "test_run_folder", "test_security_text", "test_run")
+"""Modules of tests for which the pictures of a run are rendered; elsewhere they are drawn, and written as one pixel."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _pictures_are_rendered_where_they_are_looked_at(request):
+    with pytest.MonkeyPatch.context() as patch:
+        if request.module.__name__ not in LOOKED_AT:
+            patch.setattr("hf_attn.figures.save", lambda figure, path: path.write_bytes(PIXEL))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _what_is_imported_is_no_garbage():
+    """Leave it out of later collections, of which each would go through all of torch and transformers."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
