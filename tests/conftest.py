@@ -15,9 +15,7 @@ if "HF_ATTN_CACHE" not in os.environ:
     os.environ["HF_ATTN_CACHE"] = tempfile.mkdtemp(prefix="hf_attn_cache_")
     atexit.register(shutil.rmtree, os.environ["HF_ATTN_CACHE"], ignore_errors=True)
 
-PIXEL = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTjW2wAAAABJRU5ErkJggg=="
-)
+PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTjW2wAAAABJRU5ErkJggg==")
 LOOKED_AT = ("test_figures", "test_image_command", "test_run_folder", "test_security_text", "test_run")
 """Modules of tests for which the pictures of a run are rendered; elsewhere they are drawn, and written as one pixel."""
 
