@@ -19,6 +19,19 @@ PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQV
 LOOKED_AT = ("test_figures", "test_image_command", "test_run_folder", "test_security_text", "test_run")
 """Modules of tests for which the pictures of a run are rendered; elsewhere they are drawn, and written as one pixel."""
 
+SHARING = ("test_architectures", "test_maps", "test_model_classes")
+"""Modules of tests that try every architecture, and so make their tiny models once, in one process."""
+LONG = (*SHARING, "test_resume", "test_notebooks", "test_image_models", "test_hub", "test_recipe", "test_image_recipe")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Let a module stay in one process, and what takes long begin first, so that no process waits at the end."""
+    items.sort(key=lambda item: item.module.__name__ not in LONG)
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            name = item.module.__name__
+            item.add_marker(pytest.mark.xdist_group("architectures" if name in SHARING else name))
+
 
 @pytest.fixture(autouse=True, scope="module")
 def _pictures_are_rendered_where_they_are_looked_at(request):

@@ -157,7 +157,7 @@ def other_padding(model, inputs: dict) -> list[dict]:
 
 def valid_outputs(model, inputs: dict) -> list[torch.Tensor]:
     """Return the outputs at what is no padding: logits of a text, states of its tokens, states of the decoder."""
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)
     with torch.no_grad():
         first = model(**inputs)[0]
     mask = inputs["attention_mask"]

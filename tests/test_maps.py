@@ -196,7 +196,7 @@ def test_bad_indices_are_refused_in_words():
             attention_map(model, inputs, **arguments)
     assert model.config._attn_implementation == "sdpa"
     with pytest.raises(ValueError, match="Deberta.* cannot be watched"):
-        attention_map(tiny_models.tiny_model("deberta", tiny_models.architectures()[1]["deberta"]), inputs)
+        attention_map(tiny_models.tiny_model("deberta", tiny_models.classes_of("deberta")[0]), inputs)
 
 
 def test_a_model_of_peft_and_a_compiled_one_can_be_watched():

@@ -19,7 +19,7 @@ def test_a_notebook_runs(path, tmp_path, monkeypatch):
         pytest.skip(f"its data is not in {SHARED}: set HF_ATTN_SHARED")
     monkeypatch.setenv("HF_ATTN_SHARED", str(SHARED))
     monkeypatch.setenv("HF_ATTN_RUN", str(tmp_path / "run"))
-    monkeypatch.setenv("HF_ATTN_BUDGET", "--max_steps 3 --limit 100 --batch_size 8")
+    monkeypatch.setenv("HF_ATTN_BUDGET", "--max_steps 2 --limit 20 --batch_size 4")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}).execute()
     pictures = [o for cell in notebook.cells for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]

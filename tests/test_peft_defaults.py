@@ -60,7 +60,7 @@ def quiet():
 
 
 def tiny(model_type: str, variant: str | None = None) -> torch.nn.Module:
-    cls = tiny_models.model_classes()[model_type][0]
+    cls = tiny_models.classes_of(model_type)[0]
     model = tiny_models.tiny_model(model_type, cls)
     return hf_attn.swap_attention(model, variant) if variant else model
 

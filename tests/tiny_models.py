@@ -5,6 +5,7 @@ accepts. A configuration is made small by the names of its fields; :data:`SPECIA
 """
 
 import contextlib
+import copy
 import functools
 import inspect
 import re
@@ -68,15 +69,21 @@ SPECIAL: dict[str, dict] = {
 }
 
 
+def classes_of(model_type: str) -> list[type[PreTrainedModel]]:
+    """Return the model classes of a model type in the Auto mappings, task heads first."""
+    found: list[type[PreTrainedModel]] = []
+    for task in TASKS:
+        classes = task._model_mapping.get(CONFIG_MAPPING[model_type], ())
+        found.extend(classes if isinstance(classes, (list, tuple)) else (classes,))
+    return found
+
+
 def model_classes() -> dict[str, list[type[PreTrainedModel]]]:
-    """Return the model classes of every model type of the Auto mappings, task heads first."""
+    """Return the model classes of every model type of the Auto mappings that can be imported here."""
     found: dict[str, list[type[PreTrainedModel]]] = {}
     for model_type in sorted({name for task in TASKS for name in task._model_mapping._model_mapping}):
         with contextlib.suppress(ImportError, ValueError):
-            for task in TASKS:
-                classes = task._model_mapping.get(CONFIG_MAPPING[model_type], ())
-                classes = classes if isinstance(classes, (list, tuple)) else (classes,)
-                found.setdefault(model_type, []).extend(classes)
+            found[model_type] = classes_of(model_type)
     return found
 
 
@@ -129,13 +136,13 @@ def tiny_model(model_type: str, cls: type[PreTrainedModel] | None = None, seed: 
     Raises:
         Exception: whatever the architecture raises where it cannot be made so small.
     """
-    cls = cls or architectures()[0][model_type]
+    cls, config = cls or classes_of(model_type)[0], tiny_config(model_type)
     with torch.device("meta"):
-        size = sum(parameter.numel() for parameter in cls(tiny_config(model_type)).parameters())
+        size = sum(parameter.numel() for parameter in cls(copy.deepcopy(config)).parameters())
     if size > LARGEST:
         raise ValueError(f"{model_type}: {size} parameters")
-    torch.manual_seed(seed)
-    model = cls(tiny_config(model_type)).eval()
+    torch.default_generator.manual_seed(seed)
+    model = cls(config).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() == 2:
@@ -202,7 +209,7 @@ def outputs_of(model: PreTrainedModel, inputs: dict[str, torch.Tensor]) -> list[
         parts = output.to_tuple() if hasattr(output, "to_tuple") else output
         return [t for part in parts for t in tensors(part)] if isinstance(parts, (list, tuple)) else []
 
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)
     with torch.no_grad():
         return tensors(model(**inputs))
 

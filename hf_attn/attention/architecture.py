@@ -12,6 +12,9 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.models.auto.auto_factory import _BaseAutoModelClass
 
+SILENT = ("builtins", PreTrainedModel.__module__)
+"""Modules whose classes, as those of torch, attend by themselves nowhere."""
+
 
 def is_attention_layer(module: nn.Module) -> bool:
     """Whether a module looks its attention up in transformers' attention interface."""
@@ -22,7 +25,7 @@ def dispatches(cls: type) -> bool:
     """Whether a function that a class has, its own or one that it inherits or calls below it, uses the interface."""
     replaced: set[str] = set()
     for base in cls.__mro__:
-        if base.__module__ in (PreTrainedModel.__module__, nn.Module.__module__):
+        if base.__module__ in SILENT or base.__module__.startswith("torch."):
             continue
         functions = {name: inspect.unwrap(f) for name, f in vars(base).items() if inspect.isfunction(f)}
         for name in functions.keys() - replaced:
