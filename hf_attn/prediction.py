@@ -1,8 +1,9 @@
 """Predictions of a trained model for texts or images: in Python, and as rows for ``hf-attn predict``."""
 
 import inspect
+import itertools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -204,7 +205,8 @@ def logits(
 ) -> np.ndarray:
     """Return (texts, outputs) float32 logits in the texts' order; each module's mode is left as it was.
 
-    Where model and tokenizer have no padding in common, texts go through it one by one.
+    Where model and tokenizer have no padding in common, texts go through it one by one; where the model reads padding,
+    those of one length go together.
 
     Raises:
         InputError: texts with tokens that the model has no embeddings for.
@@ -215,6 +217,7 @@ def logits(
     from .data.encoding import encode
     from .data.text import Padding
     from .models.agreement import check_token_ids, fitted, padding
+    from .models.padding_read import reads_padding
 
     tokenizer = fitted(tokenizer, model)
     encoded = encode(tokenizer, texts, text_pair)
@@ -224,15 +227,26 @@ def logits(
     values = {"input_ids": pad or 0, "attention_mask": 0, "token_type_ids": tokenizer.pad_token_type_id}
     multiple = getattr(model.config, "downsampling_rate", 1)  # CANINE takes so many characters together
     collate = Padding(values, tokenizer.padding_side, multiple, limit=2**31)
-    order = sorted(range(len(texts)), key=lambda index: -len(encoded["input_ids"][index]))
+    given = [dict(zip(encoded, row, strict=True)) for row in zip(*encoded.values(), strict=True)]
+    lengths = [len(row["input_ids"]) for row in given]
+    order = sorted(range(len(texts)), key=lambda index: -lengths[index])
+    alike = (
+        batch_size > 1 and lengths[order[0]] > lengths[order[-1]] and reads_padding(model, given[order[-1]], collate)
+    )
     found = np.zeros((len(texts), model.config.num_labels or 1), np.float32)
     with evaluation_mode(model), torch.inference_mode():
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            batch = collate([{name: column[row] for name, column in encoded.items()} for row in rows])
+        for rows in batches(order, batch_size, lengths if alike else None):
+            batch = collate([given[row] for row in rows])
             on_device = {name: tensor.to(model.device) for name, tensor in batch.items()}
             found[rows] = model(**on_device).logits.float().cpu().numpy()
     return found
+
+
+def batches(order: list[int], batch_size: int, lengths: list[int] | None) -> Iterator[list[int]]:
+    """Yield the rows in batches; of one length each, where lengths are given, by which the rows are ordered."""
+    for _, group in itertools.groupby(order, key=lengths.__getitem__ if lengths else lambda row: 0):
+        rows = list(group)
+        yield from (rows[at : at + batch_size] for at in range(0, len(rows), batch_size))
 
 
 def label_of(probabilities: np.ndarray, names: Sequence[str], kind: str, top_k: int | None) -> dict[str, Any]:

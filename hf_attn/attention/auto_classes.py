@@ -60,7 +60,8 @@ def model_types(config: type[PreTrainedConfig]) -> tuple[str, ...]:
 
 def classes_of(mapping: _LazyAutoMapping, config: type[PreTrainedConfig]) -> tuple[type, ...]:
     """Return the model classes that a table has for a configuration; the first is the default."""
-    if config not in mapping._extra_content and not any(t in mapping._model_mapping for t in model_types(config)):
+    types = model_types(config)  # type: ignore[arg-type]
+    if config not in mapping._extra_content and not any(name in mapping._model_mapping for name in types):
         return ()  # the table itself would look through all model types to say so
     found: Any = mapping.get(config, ())
     return tuple(found) if isinstance(found, (list, tuple)) else (found,)

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..errors import InputError
 from .input_length import longest_input, nominal_length, plain, position_tables, rows
+from .padding_read import tell_if_padding_is_read
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ def bring_together(
     """Make model and tokenizer agree before training, both in place, and say in the log what was changed.
 
     Padding token and side, the longest input, rows for tokens that were added to the tokenizer, and the end token that
-    encoder-decoders classify by. What is set is saved with both.
+    encoder-decoders classify by. What is set is saved with both. A model that reads padding is told of.
 
     Args:
         model: with its head; not yet frozen or adapted.
@@ -60,6 +61,7 @@ def bring_together(
         if config.pad_token_id is not None:
             logger.info("padding token %s of config.json is now %s", config.pad_token_id, tokenizer.pad_token_id)
         config.pad_token_id = model.config.pad_token_id = tokenizer.pad_token_id
+    tell_if_padding_is_read(model, tokenizer)
     return tokenizer
 
 
