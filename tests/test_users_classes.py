@@ -10,7 +10,15 @@ from transformers import BertForSequenceClassification
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.bert.modeling_bert import BertSelfAttention, eager_attention_forward
 
-from hf_attn.attention import attention_layers, attention_map, model_class_for, swap_attention
+from hf_attn.attention import (
+    VARIANTS,
+    attention_layers,
+    attention_map,
+    model_class_for,
+    register_variant,
+    swap_attention,
+)
+from hf_attn.attention.variant import Variant
 
 
 class Renamed(BertSelfAttention):
@@ -106,3 +114,50 @@ def test_a_subclass_loads_what_it_saved_with_its_variant(tmp_path):
     found = Shifted.from_pretrained(tmp_path).eval()
     assert type(found) is Shifted and found.config.attn_variant == "cosine"
     assert torch.equal(found(**INPUTS).logits, model(**INPUTS).logits)
+
+
+class NormalizesByModule(Variant):
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.normalize = torch.nn.Softmax(-1)
+
+
+class ScoresByParameter(Variant):
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.scores = torch.nn.Parameter(torch.zeros(3))
+
+
+@pytest.mark.parametrize(("cls", "what"), [(NormalizesByModule, "normalize"), (ScoresByParameter, "scores")])
+def test_a_module_in_the_place_of_a_step_would_never_run_and_is_refused(cls, what):
+    with pytest.raises(TypeError, match=rf"{cls.__name__}.{what} is a method.* would never run"):
+        cls(2, 4)
+
+
+@pytest.mark.parametrize("what", [torch.nn.Softmax, lambda scores: scores, "softmax"], ids=str)
+def test_only_a_class_of_variants_is_registered(what):
+    with pytest.raises(TypeError, match="expected a class that derives from hf_attn.Variant"):
+        register_variant("no variant")(what)
+    assert "no variant" not in VARIANTS
+
+
+class Transposed(Variant):
+    def normalize(self, scores, keep):
+        return scores.softmax(-1).transpose(-1, -2)
+
+
+class OneForAll(Variant):
+    def mix(self, weights):
+        return weights.mean(-2, keepdim=True)
+
+
+class Flat(Variant):
+    def normalize(self, scores, keep):
+        return scores.softmax(-1).flatten(0, 1)
+
+
+@pytest.mark.parametrize("cls", [Transposed, OneForAll, Flat])
+def test_weights_of_another_shape_are_refused_not_broadcast(cls):
+    query, key = torch.randn(1, 2, 3, 4), torch.randn(1, 2, 5, 4)
+    with pytest.raises(ValueError, match=f"{cls.__name__} gave weights of the shape .* with 3 queries and 5 keys"):
+        cls(2, 4)(query, key, key)

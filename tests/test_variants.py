@@ -9,7 +9,7 @@ import torch
 
 from hf_attn.attention import VARIANTS, Variant, list_variants, make_variant, register_variant, variant_info
 from hf_attn.attention.normalizers import Blend, entmax15, sparsemax
-from hf_attn.attention.variant import product_context, softmax_context
+from hf_attn.attention.softmax_path import product_context, softmax_context
 
 BATCH, HEADS, QUERIES, KEYS, SIZE = 2, 3, 4, 6, 5
 BUILT_IN = list_variants()

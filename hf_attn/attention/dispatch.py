@@ -13,7 +13,8 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import bidirectional_mask_function, sdpa_mask
 
-from .variant import Variant, plain_is_faster
+from .softmax_path import plain_is_faster
+from .variant import Variant
 
 # A name with "/" would be taken for a Hub kernel, one with "flash" is refused. The number counts changes of the call.
 IMPLEMENTATION = "hf_attn_v1"

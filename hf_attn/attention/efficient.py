@@ -5,7 +5,7 @@ from torch import Tensor
 
 from .normalizers import Blend
 from .registry import register_variant
-from .variant import select_rows, softmax_context, wide_products
+from .softmax_path import select_rows, softmax_context, wide_products
 
 
 @register_variant("local")

@@ -11,7 +11,7 @@ from .grid import PatchGrid, mistakes
 from .image_grid import SeenGrid
 from .normalizers import Blend
 from .registry import register_variant
-from .variant import select_rows, softmax_context
+from .softmax_path import select_rows, softmax_context
 
 
 @register_variant("window")

@@ -37,9 +37,12 @@ def register_variant(name: str) -> Callable[[type[Variant]], type[Variant]]:
 
     Raises:
         ValueError: the name is taken by another class.
+        TypeError: what is registered is no class of :class:`Variant`.
     """
 
     def register(cls: type[Variant]) -> type[Variant]:
+        if not (isinstance(cls, type) and issubclass(cls, Variant)):
+            raise TypeError(f"{name!r} is {cls!r}, expected a class that derives from hf_attn.Variant")
         known = VARIANTS.get(name)
         if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
             raise ValueError(f"attention variant {name!r} is already {known.__module__}.{known.__qualname__}")

@@ -5,21 +5,17 @@ keys)``; ``s`` are scores, ``p`` weights, ``o`` the context, ``p v``. Parameters
 softmax attention and start at zero, so that a pretrained model computes what it did before.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .dropout import dropout as cheap_dropout
+from .softmax_path import mask_as_sum, select_rows, softmax_context, wide_products
 
 INITS = ("identity", "paper")
 AFTER_THE_WEIGHTS = {"output", "reset_parameters", "extra_repr", "__init__", "forward", "fused"}
 """What a subclass may override and still take a fused path that a class above it defines."""
-SHORT = 256
-"""Keys up to which the plain path is faster on a CPU, training in bf16."""
 
 
 class Variant(nn.Module):
@@ -65,7 +61,16 @@ class Variant(nn.Module):
         self.scores_by_dot_form = _defines_dot_form_alone(type(self))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute; a step that is replaced on this one instance leaves it the plain path alone."""
+        """Set an attribute; a step that is replaced on this one instance leaves it the plain path alone.
+
+        Raises:
+            TypeError: a module or parameter in the place of a method, where Python would go on finding the method.
+        """
+        if isinstance(value, (nn.Module, nn.Parameter)) and callable(getattr(type(self), name, None)):
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a method, and a {type(value).__name__} of that name would never run: "
+                f"give it another name and call it in {name}()"
+            )
         super().__setattr__(name, value)
         if callable(getattr(type(self), name, None)) and name not in AFTER_THE_WEIGHTS:
             self.__dict__["takes_fused_path"] = False
@@ -183,7 +188,7 @@ class Variant(nn.Module):
             The context, (batch, heads, queries, d), and the weights before dropout or None.
 
         Raises:
-            ValueError: ``bias`` is given and the variant cannot honour it.
+            ValueError: ``bias`` is given and the variant cannot honour it, or a step gave weights of another shape.
         """
         if bias is not None and not self.accepts_bias:
             raise ValueError(
@@ -197,6 +202,11 @@ class Variant(nn.Module):
         if context is not None:
             return self.output(context, query).to(value.dtype), None
         weights = self.weights(query, key, bias, keep, scaling)
+        if weights.dim() != 4 or weights.shape[-2:] != (query.shape[-2], key.shape[-2]):
+            raise ValueError(
+                f"{type(self).__name__} gave weights of the shape {tuple(weights.shape)}, expected (batch, heads, "
+                f"queries, keys) with {query.shape[-2]} queries and {key.shape[-2]} keys"
+            )
         context = cheap_dropout(weights.to(value.dtype), dropout) @ value
         return self.output(context, query).to(value.dtype), weights
 
@@ -234,75 +244,3 @@ def _defines_dot_form_alone(cls: type[Variant]) -> bool:
 def _is_code(value: object) -> bool:
     """Whether an attribute of a class is a method or property, not plain data."""
     return callable(value) or isinstance(value, (property, staticmethod, classmethod))
-
-
-def plain_is_faster(query: Tensor, keys: int, dropout: float) -> bool:
-    """Whether matrix products and a softmax cost less than torch's fused kernel: on a CPU, in training.
-
-    There the kernel with dropout makes the weights as well, and draws its random numbers one by one; and in bf16 its
-    backward pass takes several times as long, up to a few hundred keys (``benchmarks/attention_path.py``).
-    """
-    if query.device.type != "cpu" or torch.compiler.is_compiling():
-        return False
-    return dropout > 0 or (query.requires_grad and query.dtype == torch.bfloat16 and keys <= SHORT)
-
-
-def select_rows(tensor: Any, rows: Tensor | None) -> Any:
-    """Return the given queries of a tensor (…, queries, size); None and what all queries share stay as they are."""
-    if tensor is None or rows is None or tensor.shape[-2] == 1:
-        return tensor
-    return tensor.index_select(-2, rows)
-
-
-def softmax_context(
-    query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, keep: Tensor | None, dropout: float
-) -> Tensor:
-    """Return ``softmax(q kᵀ + bias) v`` by the faster path, 0 where nothing is kept; shapes as in `Variant`."""
-    query, key = query.to(value.dtype), key.to(value.dtype)
-    if plain_is_faster(query, key.shape[-2], dropout):
-        return product_context(query, key, value, bias, keep, dropout)
-    mask = keep
-    if bias is not None:
-        mask = bias.to(value.dtype)
-        if keep is not None:
-            mask = mask.masked_fill(~keep, -torch.inf)
-    context = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout, scale=1.0)
-    if keep is None or context.device.type == "cpu":
-        return context
-    # cuDNN's kernel gives a query without a key a mean of the values.
-    return context.masked_fill(~keep.any(-1, keepdim=True), 0)
-
-
-def product_context(
-    query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, keep: Tensor | None, dropout: float
-) -> Tensor:
-    """:func:`softmax_context` whose scores and weights stay in bf16 where ``value`` is, which halves their memory."""
-    with torch.autocast(query.device.type, enabled=False), wide_products(query) as wide:
-        scores = wide(query) @ wide(key).transpose(-1, -2)
-        if bias is not None:
-            scores = scores + bias
-        if keep is None:
-            return cheap_dropout(scores.softmax(-1).to(value.dtype), dropout) @ value
-        weights = (scores + mask_as_sum(keep, scores.dtype)).softmax(-1).to(value.dtype)
-        return cheap_dropout(weights * keep.to(value.dtype), dropout) @ value
-
-
-@contextmanager
-def wide_products(query: Tensor) -> Iterator[Callable[[Tensor], Tensor]]:
-    """Give what turns fp16 tensors into fp32, and keep autocast from turning them back: their products leave its range.
-
-    Scores of fp16 inputs pass 65504 where a kernel keeps them in fp32; bf16 has the range of fp32.
-    """
-    if query.dtype != torch.float16:
-        yield lambda tensor: tensor
-        return
-    with torch.autocast(query.device.type, enabled=False):
-        yield lambda tensor: tensor.float()
-
-
-def mask_as_sum(keep: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return 0 where ``keep``, elsewhere the most negative number of ``dtype``, to be added to scores.
-
-    A sum with a mask's few elements costs less than filling: nothing of it is kept for the backward pass.
-    """
-    return torch.zeros_like(keep, dtype=dtype).masked_fill_(~keep, torch.finfo(dtype).min)
