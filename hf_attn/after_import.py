@@ -32,7 +32,8 @@ class _Waiting(MetaPathFinder):
     ) -> importlib.machinery.ModuleSpec | None:
         if fullname != self.name:
             return None
-        others = (finder.find_spec for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec"))
+        below = sys.meta_path[sys.meta_path.index(self) + 1 :]  # those above were asked already, or ask this one
+        others = (finder.find_spec for finder in below if hasattr(finder, "find_spec"))
         spec = next((spec for find in others if (spec := find(fullname, path, target))), None)
         if spec is not None and spec.loader is not None:
             spec.loader = _CallsBack(spec.loader, self)

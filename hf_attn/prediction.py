@@ -108,7 +108,7 @@ def load_processor(model: "PreTrainedModel") -> Any:
     Raises:
         InputError: the model was made of another and is not saved, or its checkpoint has none.
     """
-    from .attention.conversion import UNSAVED
+    from .attention.unsaved import UNSAVED
     from .models import load_image_processor, load_tokenizer
 
     name = str(model.name_or_path)

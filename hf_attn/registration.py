@@ -44,8 +44,10 @@ def mapping() -> Any:
 
 
 def register_with_peft() -> None:
-    """Let PEFT's tables by model type answer for each of ours as for the architecture below it."""
+    """Let PEFT's tables by model type answer for each of ours as for the architecture below it; guard its saving."""
     from .attention.auto_classes import PEFT_TABLES, extend_peft
+    from .attention.whole import keep_variants_in_adapters
 
     for name in PEFT_TABLES:
         extend_peft(importlib.import_module(name))
+    keep_variants_in_adapters()

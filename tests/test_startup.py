@@ -105,3 +105,12 @@ def test_a_module_that_is_only_looked_for_is_still_waited_for():
         "import peft\nprint(table['hf_attn_bert'], type(peft.__spec__.loader).__name__)"
     )
     assert python(code) == "['query', 'value'] SourceFileLoader"
+
+
+def test_two_that_wait_for_one_module_are_both_called_once():
+    code = (
+        "from hf_attn.after_import import after_import\n"
+        "after_import('zipapp', lambda: print('first'))\nafter_import('zipapp', lambda: print('second'))\n"
+        "import zipapp\nprint(type(zipapp.__loader__).__name__)"
+    )
+    assert sorted(python(code).splitlines()) == ["SourceFileLoader", "first", "second"]

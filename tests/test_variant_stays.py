@@ -8,7 +8,14 @@ import pickle
 import pytest
 import tiny_models
 import torch
-from transformers import AutoModel, BertModel, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
+from transformers import (
+    AutoModel,
+    AutoModelForSequenceClassification,
+    BertModel,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+)
 from transformers.models.bart.modeling_bart import BartForSequenceClassification
 from transformers.models.bert.modeling_bert import BertForSequenceClassification
 from transformers.models.clip.modeling_clip import CLIPModel
@@ -194,3 +201,40 @@ def test_layers_that_lose_their_variant_to_a_second_swap_are_told(caplog):
     swap_attention(swapped, "cosine")
     swap_attention(swapped, "cosine", include=r"layer\.1\.")
     assert "softmax is back" not in caplog.text
+
+
+@pytest.fixture
+def adapted(tmp_path):
+    """A model of PEFT, of whose base a part was swapped; its inputs and what it gives."""
+    from peft import LoraConfig, get_peft_model
+
+    tiny("bert").save_pretrained(tmp_path / "stock")
+    base = BertForSequenceClassification.from_pretrained(tmp_path / "stock")
+    model = get_peft_model(base, LoraConfig(task_type="SEQ_CLS", init_lora_weights=False)).eval()
+    base.bert = swap_attention(base.bert, "cosine")
+    tiny_models.perturb(model)
+    inputs = tiny_models.inputs_for(base)
+    return model, inputs, tiny_models.outputs_of(model, inputs)
+
+
+def test_an_adapter_on_a_part_with_a_variant_says_that_its_base_is_not_saved(adapted, tmp_path, caplog):
+    from peft import PeftModel
+
+    model, inputs, before = adapted
+    model.save_pretrained(tmp_path / "adapter")
+    file = tmp_path / "adapter" / "adapter_config.json"
+    config = json.loads(file.read_text())
+    assert config["base_model_name_or_path"].startswith("unsaved cosine variant of ")
+    assert "unload().save_pretrained(folder)" in caplog.text
+    model.unload().save_pretrained(tmp_path / "base")
+    base = AutoModelForSequenceClassification.from_pretrained(tmp_path / "base")
+    again = PeftModel.from_pretrained(base, tmp_path / "adapter").eval()
+    assert all(map(torch.equal, tiny_models.outputs_of(again, inputs), before))
+
+
+def test_a_part_with_a_variant_stays_one_when_an_adapter_is_merged(adapted, tmp_path):
+    model, inputs, before = adapted
+    model.merge_and_unload().save_pretrained(tmp_path / "merged")
+    again = AutoModelForSequenceClassification.from_pretrained(tmp_path / "merged").eval()
+    assert again.config.attn_variant == "cosine"
+    assert tiny_models.difference(tiny_models.outputs_of(again, inputs), before) < 1e-5

@@ -20,6 +20,7 @@ from .modeling_hf_attn import variant_config as variant_config
 from .placement import hooks_of, place_slots
 from .rebinding import bind_to_copies
 from .saveable import check_saveable
+from .unsaved import name_unsaved
 from .whole import adopt_parts as adopt_parts
 
 try:
@@ -28,8 +29,6 @@ except ImportError:
     _RECORDED = None  # type: ignore[assignment]
 
 logger = logging.getLogger(__name__)
-UNSAVED = "unsaved "
-"""How the name of a model begins that was made of a checkpoint and is not saved yet."""
 
 
 def swap_attention(model: PreTrainedModel, variant: str, include: str = "", **kwargs: Any) -> PreTrainedModel:
@@ -186,12 +185,3 @@ def _swap_below_head(
     swapped = copy.deepcopy(model, {**shared, id(model.backbone): backbone})
     swapped.config.backbone_config = backbone.config
     return name_unsaved(swapped, f"{variant} variant of {model.name_or_path}")  # type: ignore[return-value]
-
-
-def name_unsaved(model: PreTrainedModel, what: str) -> PreTrainedModel:
-    """Keep PEFT from naming the original checkpoint as the base of an adapter on a model that is not saved yet.
-
-    Such an adapter would load on the original attention in silence; this way it is refused, in words that say why.
-    """
-    model.name_or_path = f"{UNSAVED}{what}: save_pretrained it first"
-    return model

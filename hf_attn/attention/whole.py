@@ -14,6 +14,7 @@ from .dispatch import SLOT
 from .guard import send_to_variant
 from .modeling_hf_attn import HfAttnMixin, derived_model_class, variant_config
 from .saveable import nested_configs
+from .unsaved import name_unsaved
 
 logger = logging.getLogger(__name__)
 
@@ -95,6 +96,35 @@ def keep_variants_when_saving() -> None:
 
     save_pretrained.adopts_parts = True  # type: ignore[attr-defined]
     PreTrainedModel.save_pretrained = save_pretrained  # type: ignore[method-assign]
+
+
+def keep_variants_in_adapters() -> None:
+    """Let PEFT look for variants below its adapters when it saves them: it would name the stock checkpoint as the base.
+
+    Such an adapter would load on the original attention in silence; this way it is refused, in words that say why.
+    """
+    from peft import PeftModel
+
+    save = PeftModel.save_pretrained
+    if hasattr(save, "adopts_parts"):
+        return
+
+    @functools.wraps(save)
+    def save_pretrained(self: Any, *args: Any, **kwargs: Any) -> Any:
+        base = self.get_base_model()
+        if isinstance(base, PreTrainedModel) and adopt_parts(base):
+            name_unsaved(base, f"{base.config.attn_variant} variant of {base.name_or_path}")
+            for config in self.peft_config.values():
+                config.base_model_name_or_path = base.name_or_path
+            logger.warning(
+                "an adapter is saved without its base, and the attention variant stands in the base alone: save that "
+                "as well, by unload().save_pretrained(folder), and put the folder under base_model_name_or_path in "
+                "adapter_config.json; or save all in one, by merge_and_unload().save_pretrained(folder)"
+            )
+        return save(self, *args, **kwargs)
+
+    save_pretrained.adopts_parts = True  # type: ignore[attr-defined]
+    PeftModel.save_pretrained = save_pretrained  # type: ignore[method-assign]
 
 
 keep_variants_when_saving()

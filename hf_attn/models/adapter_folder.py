@@ -41,7 +41,7 @@ def base_of(source: str | Path) -> str:
     Raises:
         InputError: the adapter names none, or one that is an adapter itself.
     """
-    from ..attention.conversion import UNSAVED
+    from ..attention.unsaved import UNSAVED
 
     try:
         base = read_json(Path(source) / CONFIG).get("base_model_name_or_path")

@@ -9,9 +9,10 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from ..attention import model_class_for, swap_attention
 from ..attention.backbones import describe, encoder_class, encoder_options, without_classifier
-from ..attention.conversion import name_unsaved, variant_config
+from ..attention.conversion import variant_config
 from ..attention.modeling_attention_head import AttentionHeadForImageClassification, HfAttnHeadConfig
 from ..attention.pooling import HEADS
+from ..attention.unsaved import name_unsaved
 from ..errors import InputError
 from .loading import from_checkpoint, load
 

@@ -13,8 +13,9 @@ from transformers.utils import logging as transformers_logging
 
 from ..attention import model_class_for
 from ..attention.auto_classes import saved_class
-from ..attention.conversion import name_unsaved, variant_config
+from ..attention.conversion import variant_config
 from ..attention.saveable import check_saveable
+from ..attention.unsaved import name_unsaved
 from ..errors import InputError
 from .adapter_folder import is_adapter, load_adapter
 from .checkpoint_files import check_model_folder
