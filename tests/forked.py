@@ -22,12 +22,18 @@ from hf_attn import arguments
 from hf_attn.recipes import image_classification, text_classification  # noqa: F401
 
 
-def start(main: Callable, argv: Sequence[str], output: Path, processes: int = 1) -> list[BaseProcess]:
-    """Start ``main(argv)`` of a module as a command; what it prints is added to the file ``output``."""
+def context() -> multiprocessing.context.ForkServerContext:
+    """Processes that are forked from the server."""
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     os.environ["OMP_NUM_THREADS"] = "1"
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["forked"])
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(["forked"])
+    return server
+
+
+def start(main: Callable, argv: Sequence[str], output: Path, processes: int = 1) -> list[BaseProcess]:
+    """Start ``main(argv)`` of a module as a command; what it prints is added to the file ``output``."""
+    server = context()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
@@ -37,7 +43,7 @@ def start(main: Callable, argv: Sequence[str], output: Path, processes: int = 1)
         if processes > 1:
             environment |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(processes)}
             environment |= {"LOCAL_WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        process = context.Process(target=_command, args=(main, list(argv), environment, str(output)))
+        process = server.Process(target=_command, args=(main, list(argv), environment, str(output)))
         process.start()
         started.append(process)
     return started

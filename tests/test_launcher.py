@@ -3,10 +3,9 @@
 import json
 import logging
 import os
-import subprocess
-import sys
 from pathlib import Path
 
+import interpreter
 import pytest
 import torch
 import training_job
@@ -122,9 +121,8 @@ def test_a_launched_run_trains_in_what_was_launched(how, tmp_path):
     values = {"compute_environment": "LOCAL_MACHINE", "distributed_type": "NO", "num_machines": 1, "num_processes": 1}
     file.write_text(yaml.safe_dump({**values, "mixed_precision": said, "use_cpu": True}))
     options = ["--config_file", str(file)] if how == "file" else ["--mixed_precision", said, "--cpu"]
-    command = [sys.executable, "-m", "accelerate.commands.launch", *options, training_job.__file__]
-    command += ["--output_dir", str(tmp_path / "run"), "--max_steps", "2"]
-    ended = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "HF_HOME": str(tmp_path)})
+    command = ["-m", "accelerate.commands.launch", *options, training_job.__file__, "--output_dir", tmp_path / "run"]
+    ended = interpreter.run([*command, "--max_steps", 2], {**os.environ, "HF_HOME": str(tmp_path)})
     assert ended.returncode == 0, ended.stderr
     checkpoint = tmp_path / "run" / "checkpoints" / "00000002" / "progress.json"
     assert json.loads(checkpoint.read_text())["precision"] == said

@@ -1,9 +1,8 @@
 """A run's folder: its log, its config.yaml, and that nothing in it is lost or taken unasked."""
 
 import os
-import subprocess
-import sys
 
+import interpreter
 import pytest
 import training_job
 import yaml
@@ -95,7 +94,7 @@ def test_resume_of_nothing_starts(config):
 
 
 def test_input_errors_end_the_program_with_status_2(tmp_path):
-    command = [sys.executable, training_job.__file__, "--output_dir", str(tmp_path), "--precision", "fp16"]
-    ended = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""})
+    command = [training_job.__file__, "--output_dir", tmp_path, "--precision", "fp16"]
+    ended = interpreter.run(command, os.environ | {"CUDA_VISIBLE_DEVICES": ""})
     assert ended.returncode == 2
     assert ended.stderr == "error: precision fp16 needs a GPU: choose bf16, no or auto on this processor\n"

@@ -3,12 +3,12 @@
 import errno
 import json
 import logging
-import multiprocessing
 import os
 import pickle
 from pathlib import Path
 from types import SimpleNamespace
 
+import forked
 import numpy as np
 import pytest
 from bad_images import picture, processing
@@ -147,7 +147,7 @@ def _load_in_process(folder, queue):
 
 
 def test_processes_may_write_the_same_cache_at_once(tmp_path):
-    context = multiprocessing.get_context("spawn")
+    context = forked.context()
     queue = context.Queue()
     writers = [context.Process(target=_load_in_process, args=(tmp_path, queue)) for _ in range(2)]
     for writer in writers:

@@ -27,13 +27,18 @@ BYT5 = T5Config(
 @pytest.mark.parametrize(("config", "tokenizer"), [(CANINE, CanineTokenizer), (BYT5, ByT5Tokenizer)])
 def test_a_tokenizer_of_characters_or_bytes_needs_no_vocabulary_file(tmp_path, config, tokenizer):
     AutoModelForSequenceClassification.from_config(config).save_pretrained(tmp_path)
-    tokenizer().save_pretrained(tmp_path)
+    made = tokenizer()
+    made.save_pretrained(tmp_path)
     assert not any((tmp_path / name).exists() for name in TOKENIZERS)
     check_model_folder(tmp_path, tokenizer=True)
-    assert models.load_tokenizer(tmp_path)("a\u00e9").input_ids == tokenizer()("a\u00e9").input_ids
+    loaded, model = models.load_tokenizer(tmp_path), hf_attn.load(tmp_path)
+    assert loaded("a\u00e9").input_ids == made("a\u00e9").input_ids
     texts = ["a", "", "a long text " * 50]
-    alone = [hf_attn.predict(tmp_path, [text])[0]["probabilities"]["LABEL_0"] for text in texts]
-    together = [row["probabilities"]["LABEL_0"] for row in hf_attn.predict(tmp_path, texts)]
+
+    def first(*texts):
+        return [row["probabilities"]["LABEL_0"] for row in hf_attn.predict(model, texts, processor=loaded)]
+
+    alone, together = [first(text)[0] for text in texts], first(*texts)
     assert together == pytest.approx(alone, abs=1e-5)
 
 
