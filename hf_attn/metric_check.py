@@ -81,7 +81,8 @@ def _load(name: str, kind: str) -> Any:
     except ImportError:
         raise InputError(f"{own}; for others `pip install evaluate`") from None
     try:
-        return evaluate.load(name, config_name="multilabel" if kind == "multi" else None)
+        # in memory: a file of its own costs half a second of waiting for its lock at each computation
+        return evaluate.load(name, config_name="multilabel" if kind == "multi" else None, keep_in_memory=True)
     except Exception as error:
         reason = " ".join(str(error).split())[:150]
         raise InputError(f"{own}, and evaluate does not load it, from a folder or the Hub: {reason}") from None

@@ -46,6 +46,7 @@ def _what_is_imported_is_no_garbage():
     """Leave it out of later collections, of which each would go through all of torch and transformers."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ accepts. A configuration is made small by the names of its fields; :data:`SPECIA
 import contextlib
 import copy
 import functools
+import gc
 import inspect
 import re
 from collections.abc import Iterator
@@ -265,4 +266,5 @@ def running() -> dict[str, tuple[PreTrainedModel, dict[str, torch.Tensor], list[
             outputs = outputs_of(model, inputs)
             if all(output.isfinite().all() for output in outputs):
                 found[model_type] = model, inputs, outputs
+    gc.freeze()  # they live as long as the process
     return found
