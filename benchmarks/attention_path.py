@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from hf_attn.attention.variant import product_context
+from hf_attn.attention.softmax_path import product_context
 
 RESULTS = Path(__file__).parent / "results" / "attention_path.json"
 SHAPES = (
