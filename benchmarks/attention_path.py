@@ -2,7 +2,7 @@
 
     python benchmarks/attention_path.py --save
 
-What ``hf_attn.attention.variant.plain_is_faster`` rests on. Printed are medians of the ratio, round by round.
+What ``hf_attn.attention.softmax_path.plain_is_faster`` rests on. Printed are medians of the ratio, round by round.
 """
 
 import argparse

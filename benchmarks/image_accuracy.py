@@ -88,7 +88,7 @@ def model(argv, folder):
     """The arguments with the converted CIFAR ResNet in place of its name."""
     if "resnet20" not in argv:
         return argv
-    from hf_attn.models.cifar_resnet_conversion import convert
+    from hf_attn.models.vision.cifar_resnet_conversion import convert
 
     converted = Path(folder, "resnet20")
     if not converted.exists():

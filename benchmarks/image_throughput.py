@@ -1,7 +1,7 @@
 """Training speed of the image recipe against transformers.Trainer: same ViT, images, size, batch, steps and optimizer.
 
     python benchmarks/image_throughput.py            # ViT-Ti/16 at 160 px on CIFAR-10: 10 minutes on two cores
-    python benchmarks/image_throughput.py --ablate   # the recipe without each of its parts of hf_attn.cpu
+    python benchmarks/image_throughput.py --ablate   # the recipe without each of its parts of hf_attn.training.cpu
     python benchmarks/image_throughput.py --photo 500 375   # the same images, as JPEGs as large as ImageNet's
     python benchmarks/image_throughput.py --model google/vit-base-patch16-224 --image_size 224 --peak_tflops 989
 
@@ -83,8 +83,8 @@ class Cached:
 
 def image_processor(args):
     """The checkpoint's own, for the size that is asked for."""
-    from hf_attn.data import set_image_size
     from hf_attn.models import load_image_processor
+    from hf_attn.tasks.inputs.images import set_image_size
 
     return set_image_size(load_image_processor(args.model), args.image_size)
 
@@ -94,8 +94,8 @@ def run_trainer(args, best, turns):
     from datasets import load_dataset
     from transformers import AutoModelForImageClassification, Trainer, TrainingArguments
 
-    from hf_attn.data import Processing
-    from hf_attn.models import resolution
+    from hf_attn.models.vision import resolution
+    from hf_attn.tasks.inputs.images import Processing
 
     processor = image_processor(args)
     rows = load_dataset("parquet", data_files={name: f"{args.data}/{name}.parquet" for name in ("train", "test")})
@@ -127,8 +127,9 @@ def run_trainer(args, best, turns):
 
 
 def run_recipe(args, without, merging, turns):
-    from hf_attn import cpu, training
+    from hf_attn import training
     from hf_attn.recipes import image_classification
+    from hf_attn.training import cpu
 
     training.fit = turns.fit(training.fit, partial(count_images, turns))
     parts = tuple(part for part in cpu.PARTS if part != without)
@@ -172,7 +173,7 @@ def milliseconds_to_decode(args, data):
     """For one image, decoded and resized in one thread."""
     from datasets import load_dataset
 
-    from hf_attn.data import Processing
+    from hf_attn.tasks.inputs.images import Processing
 
     rows = load_dataset("parquet", data_files=f"{data}/train.parquet", split="train").select(range(200))
     processing = Processing(image_processor(args))

@@ -1,7 +1,7 @@
 """Training speed of the text recipe against transformers.Trainer: same model, data, batch size, steps and optimizer.
 
     python benchmarks/text_throughput.py                       # about 10 minutes on two CPU cores
-    python benchmarks/text_throughput.py --ablate              # the recipe without each of its parts of hf_attn.cpu
+    python benchmarks/text_throughput.py --ablate              # without each part of hf_attn.training.cpu
     python benchmarks/text_throughput.py --model google-bert/bert-base-uncased --peak_tflops 989    # a GPU: adds MFU
 
 The contestants take turns (``race.py``). Printed are medians over the turns, the ratio turn by turn, peak memory, and
@@ -70,14 +70,16 @@ def run_trainer(args, best, turns):
 
 
 def run_recipe(args, without, turns):
-    from hf_attn import cpu, data, training
+    from hf_attn import training
     from hf_attn.recipes import text_classification
+    from hf_attn.tasks.inputs import text
+    from hf_attn.training import cpu
 
     training.fit = turns.fit(training.fit, partial(count_tokens, turns))
     parts = tuple(part for part in cpu.PARTS if part != without)
     if without == "close padding":
-        to_multiple_of_4 = data.collate
-        data.collate = lambda tokenizer, **_: to_multiple_of_4(tokenizer, pad_to_multiple_of=8)
+        to_multiple_of_4 = text.collate
+        text.collate = lambda tokenizer, **_: to_multiple_of_4(tokenizer, pad_to_multiple_of=8)
     cpu.faster_training = partial(cpu.faster_training, parts=parts)
     argv = ["--model", args.model, "--dataset", args.data, "--output_dir", tempfile.mkdtemp() + "/run"]
     argv += ["--max_steps", str(args.steps), "--batch_size", str(args.batch_size), "--seed", str(args.seed)]

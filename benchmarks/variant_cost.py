@@ -22,8 +22,8 @@ from transformers import AutoModelForImageClassification, AutoModelForSequenceCl
 
 import hf_attn
 from hf_attn.attention import VARIANTS, watch_attention
-from hf_attn.models import resolution
 from hf_attn.models.quickstart import checkpoint
+from hf_attn.models.vision import resolution
 
 VIT = Path(os.environ.get("HF_ATTN_SHARED", "../shared"), "checkpoints/vit-tiny-patch16-224-in1k")
 RESULTS = Path(__file__).parent / "results" / "variant_cost.json"

@@ -23,7 +23,7 @@ _HOME = {
     "variant_info": "attention",
     "register_variant": "attention",
     "Variant": "attention",
-    "predict": "prediction",
+    "predict": "tasks.predict",
 }
 
 __all__ = ["InputError", *_HOME]

@@ -1,3 +1,7 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["hf_attn"]
+# ///
 """Fine-tune a pretrained encoder on texts, or pairs of texts: one class, several labels, or a number.
 
     hf-attn text_classification --model google-bert/bert-base-uncased --dataset reviews.csv --attention entmax15
@@ -11,9 +15,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hf_attn.arguments import command_line, parse
-from hf_attn.config import TrainConfig
-from hf_attn.options import HubOptions, LossOptions, ModelOptions, TextOptions
+from hf_attn.interface.arguments import command_line, parse
+from hf_attn.models.options import ModelOptions
+from hf_attn.runs.options import HubOptions
+from hf_attn.tasks.inputs.text.options import TextOptions
+from hf_attn.tasks.targets.labels.options import LossOptions
+from hf_attn.training.config import TrainConfig
 
 
 @dataclass(kw_only=True)
@@ -24,18 +31,22 @@ class Config(ModelOptions, TextOptions, TrainConfig, LossOptions, HubOptions):
 def main(argv: list[str] | None = None) -> dict[str, float]:
     """Train, score, save and describe one run; return its test scores."""
     args = parse(Config, argv, recipe="text_classification")
-    from hf_attn import attended, cpu, data, evaluation, hub, models, run, training
+    from hf_attn import data, models, training
+    from hf_attn.explain import attended
+    from hf_attn.runs import folder
+    from hf_attn.runs.record import RunRecord
+    from hf_attn.tasks.inputs import text
+    from hf_attn.tasks.targets import labels as target
+    from hf_attn.training import cpu
 
     args.check_model(tokenizer=True)
-    accelerator = training.start(args)
-    if args.push_to_hub:
-        hub.check_access(args.push_to_hub)
+    accelerator = folder.begin(args)
 
     # Texts and labels
-    splits, labels = args.load_texts(args.seed, args.limit)
+    splits = args.load_texts(args.seed, target.strata_of(args.label, args.problem))
+    splits, labels = target.encode(splits, args, args.limit, args.seed)
     fingerprint = data.fingerprint(splits)
-    metric = args.metric or evaluation.default_metric(labels.kind)
-    evaluation.check_metric(metric, labels, splits["validation"]["labels"])
+    metric = target.choose_metric(args.metric, labels, splits["validation"]["labels"])
     loss_fn, count = args.losses(labels)
 
     # Model and tokens
@@ -43,31 +54,19 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     model = args.load_model(
         "text-classification",
         labels,
-        adapt=lambda model: models.bring_together(model, tokenizer, args.max_length),
+        adapt=lambda model: text.bring_together(model, tokenizer, args.max_length),
         dtype=args.dtype,
     )
-    tokens = data.tokenize(splits, tokenizer, args.text, args.text_pair, args.max_length, accelerator.is_main_process)
-    collate = data.collate(tokenizer, pad_to_multiple_of=4 if accelerator.device.type == "cpu" else 8)
+    tokens = text.tokenize(splits, tokenizer, args.text, args.text_pair, args.max_length, accelerator.is_main_process)
+    collate = text.collate(tokenizer, pad_to_multiple_of=4 if accelerator.device.type == "cpu" else 8)
 
     # Batches
-    def loader(name):
-        return data.eval_loader(tokens[name], collate, args.eval_batch_size or 2 * args.batch_size, accelerator)
-
-    train = data.train_loader(
-        tokens["train"],
-        collate,
-        accelerator,
-        batch_size=args.batch_size,
-        seed=args.seed,
-        accumulation_steps=args.accumulation_steps,
-        group_by_length=args.group_by_length,
-        num_workers=args.num_workers,
-    )
-    valid, test = loader("validation"), loader("test")
+    train = training.train_loader(tokens["train"], collate, accelerator, args)
+    parts = {name: training.eval_loader(tokens[name], collate, accelerator, args) for name in tokens if name != "train"}
 
     # Training
     def evaluate(model) -> dict[str, float]:
-        return evaluation.scores(evaluation.predict(model, valid, accelerator), labels, [metric])
+        return target.scores(training.predict(model, parts["validation"], accelerator), labels, [metric])
 
     with cpu.faster_training(model, accelerator.device, tokens["train"]):
         model, history = training.fit(
@@ -82,26 +81,24 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
             data=fingerprint,
         )
     model = models.merge_lora(model)
-    predictions = evaluation.predict(model, test, accelerator)
-    right = evaluation.right(predictions, labels)
-    unlabelled = {}
+    predictions = training.predict(model, parts["test"], accelerator)
+    right = target.right(predictions, labels)
+    unlabelled, ids = None, {}
     if data.UNLABELLED in splits:
-        unlabelled["unlabelled"] = evaluation.predict(model, loader(data.UNLABELLED), accelerator)
-        unlabelled["unlabelled_ids"] = data.id_columns(splits[data.UNLABELLED], [args.text, args.text_pair])
+        unlabelled = training.predict(model, parts[data.UNLABELLED], accelerator)
+        ids = data.id_columns(splits[data.UNLABELLED], [args.text, args.text_pair])
 
-    return run.complete(
-        model,
-        tokenizer,
-        args,
-        accelerator,
+    record = RunRecord(
+        config=args,
         history=history,
         labels=labels,
         predictions=predictions,
-        metric=metric,
+        unlabelled=unlabelled,
+        unlabelled_ids=ids,
         fingerprint=fingerprint,
         attention=attended.example(model, tokenizer, splits["test"], args.text, args.text_pair, right),
-        **unlabelled,
     )
+    return folder.complete(model, tokenizer, record, accelerator)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from hf_attn.augmentation import Augment
+from hf_attn.tasks.inputs.images.augmentation import Augment
 
 ROWS, HEIGHT, WIDTH = 8, 40, 56
 EVERYTHING = {

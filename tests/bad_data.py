@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from hf_attn.data import check_text, encode_labels, load_splits
 from hf_attn.errors import InputError
+from hf_attn.tasks.inputs.text import check_text
+from hf_attn.tasks.targets.labels import encode_labels, load_splits
 
 CSV = "text,label\n" + "one,a\ntwo,b\n" * 20
 GOOD = [{"text": f"text {i}", "label": "ab"[i % 2]} for i in range(40)]

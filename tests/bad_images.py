@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 from transformers import ViTImageProcessorPil
 
-from hf_attn.data import Processing, check_images, encode_labels, load_pixels, load_splits
+from hf_attn.data import check_images
 from hf_attn.errors import InputError
+from hf_attn.tasks.inputs.images import Processing, load_pixels
+from hf_attn.tasks.targets.labels import encode_labels, load_splits
 
 SIZE = 8
 

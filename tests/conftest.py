@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(config, items):
 def _pictures_are_rendered_where_they_are_looked_at(request):
     with pytest.MonkeyPatch.context() as patch:
         if request.module.__name__ not in LOOKED_AT:
-            patch.setattr("hf_attn.figures.save", lambda figure, path: path.write_bytes(PIXEL))
+            patch.setattr("hf_attn.runs.figures.save", lambda figure, path: path.write_bytes(PIXEL))
         yield
 
 
@@ -53,7 +53,7 @@ def _what_is_imported_is_no_garbage():
 def _hub_is_asked_again():
     """What one test found unreachable is not so for the next."""
     yield
-    from hf_attn.hub_connection import ask_again
+    from hf_attn.interface.hub_connection import ask_again
 
     ask_again()
 

@@ -18,7 +18,7 @@ import sklearn.metrics  # noqa: F401
 import torch
 from transformers import BertForSequenceClassification, ViTForImageClassification  # noqa: F401
 
-from hf_attn import arguments
+from hf_attn.interface import arguments
 from hf_attn.recipes import image_classification, text_classification  # noqa: F401
 
 

@@ -5,9 +5,7 @@ from bad_images import png, processing
 from datasets import Dataset, DatasetDict
 from datasets import Image as ImageFeature
 
-from hf_attn.data import (
-    load_pixels,
-)
+from hf_attn.tasks.inputs.images import load_pixels
 
 
 def split_of(rows, start=0, labels=True):

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from hf_attn.attended import AttentionExample
-from hf_attn.config import TrainConfig
-from hf_attn.data.labels import Labels
-from hf_attn.evaluation import Predictions, report, scores
-from hf_attn.history import History
-from hf_attn.run import RunRecord
+from hf_attn.runs.record import RunRecord
+from hf_attn.tasks.inputs.example import AttentionExample
+from hf_attn.tasks.targets.labels.labels import Labels
+from hf_attn.tasks.targets.labels.scoring import report, scores
+from hf_attn.training.config import TrainConfig
+from hf_attn.training.evaluation import Predictions
+from hf_attn.training.history import History
 
 TOKENS = "[CLS] my card was swallow ##ed by the machine yesterday [SEP]".split()
 

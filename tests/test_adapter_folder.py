@@ -13,7 +13,7 @@ from transformers import AutoModelForImageClassification, AutoModelForSequenceCl
 import hf_attn
 from hf_attn import models
 from hf_attn.errors import InputError
-from hf_attn.models.adapter_folder import is_adapter
+from hf_attn.models.adapter_files import is_adapter
 from hf_attn.models.checkpoint_files import check_model_folder
 
 LORA = {"r": 4, "target_modules": ["query", "value"], "task_type": TaskType.SEQ_CLS}

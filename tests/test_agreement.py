@@ -13,6 +13,7 @@ import hf_attn
 from hf_attn import models
 from hf_attn.errors import InputError
 from hf_attn.models import longest_input
+from hf_attn.tasks.inputs.text import bring_together
 
 TEXTS = ["my card was swallowed", "the machine at the station " * 30, "i want", "a", "by it now please", "was slow"]
 LABELS = ["a", "b", "c"]
@@ -20,7 +21,7 @@ LABELS = ["a", "b", "c"]
 
 def together(folder, max_length=None, **kwargs):
     model, tokenizer = models.load(folder, labels=LABELS, **kwargs), models.load_tokenizer(folder)
-    models.bring_together(model, tokenizer, max_length)
+    bring_together(model, tokenizer, max_length)
     return model.eval(), tokenizer
 
 

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from training_job import JobConfig
 
-from hf_attn import arguments
 from hf_attn.errors import InputError
+from hf_attn.interface import arguments
 
 
 def parse(*argv):
@@ -161,7 +161,7 @@ def test_help_says_every_argument_with_default_in_groups(capsys):
 
 
 PROGRAM = """
-from hf_attn import arguments
+from hf_attn.interface import arguments
 from hf_attn.errors import InputError
 def main(argv):
     {body}

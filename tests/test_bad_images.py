@@ -28,8 +28,10 @@ from datasets import Dataset, DatasetDict
 from PIL import Image
 from transformers import DetrImageProcessorPil, Siglip2ImageProcessorPil, ViTImageProcessorPil
 
-from hf_attn.data import Processing, check_image_size, check_images, decode, encode_labels, set_image_size
+from hf_attn.data import check_images, decode
 from hf_attn.errors import InputError
+from hf_attn.tasks.inputs.images import Processing, check_image_size, set_image_size
+from hf_attn.tasks.targets.labels import encode_labels
 
 GOOD = class_folder(24)
 FOLDERS = {

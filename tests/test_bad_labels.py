@@ -8,8 +8,9 @@ import pytest
 from bad_data import CSV, GOOD, changed, put, told
 from datasets import ClassLabel, Dataset, Features, Value
 
-from hf_attn.data import check_text, load_splits
 from hf_attn.errors import InputError
+from hf_attn.tasks.inputs.text import check_text
+from hf_attn.tasks.targets.labels import load_splits
 
 COLUMNS = {
     "missing label column": (

@@ -21,9 +21,9 @@ from transformers import (
 )
 from transformers.modeling_outputs import ModelOutput
 
-from hf_attn import arguments
 from hf_attn.data.batching import BatchSampler
 from hf_attn.errors import InputError
+from hf_attn.interface import arguments
 from hf_attn.recipes import image_classification
 
 CONFIGS = {

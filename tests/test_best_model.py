@@ -76,7 +76,7 @@ def test_an_unknown_metric_names_those_there_are(config):
 
 
 def test_the_average_of_the_weights_is_scored_and_returned(config):
-    from hf_attn.ema import EMA
+    from hf_attn.training.ema import EMA
 
     averages, scored = {}, []
 

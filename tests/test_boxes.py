@@ -6,8 +6,8 @@ import pytest
 import torch
 from augmentation_batches import HEIGHT, WIDTH, batch, made, normalize
 
-from hf_attn.augmentation import geometry, mixing, uniform
-from hf_attn.augmentation.draws import beta
+from hf_attn.tasks.inputs.images.augmentation import geometry, mixing, uniform
+from hf_attn.tasks.inputs.images.augmentation.draws import beta
 
 DRAWS = torch.arange(200)
 SIDES = [(40, 56), (56, 40), (224, 224)]

@@ -6,10 +6,10 @@ from hub_server import HubServer
 from huggingface_hub import ModelCard, constants
 from run_records import Config, made_up
 
-from hf_attn import card
 from hf_attn.attention import VARIANTS, Variant
-from hf_attn.markdown import escape, fenced
-from hf_attn.run import describe
+from hf_attn.runs import card
+from hf_attn.runs.folder import describe
+from hf_attn.runs.markdown import escape, fenced
 
 
 @pytest.fixture(scope="module")

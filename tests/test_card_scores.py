@@ -6,8 +6,8 @@ import pytest
 from huggingface_hub import ModelCard
 from run_records import made_up
 
-from hf_attn import card
-from hf_attn.run import describe
+from hf_attn.runs import card
+from hf_attn.runs.folder import describe
 
 VALIDATION = {"loss": 0.5111, "accuracy": 0.6222, "f1_macro": 0.6333, "mcc": 0.1444}
 TEST = {"loss": 0.7555, "accuracy": 0.8666, "f1_macro": 0.8777, "ece": 0.0888}

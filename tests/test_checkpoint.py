@@ -13,9 +13,9 @@ import training_job
 from torch import nn
 from training_job import JobConfig, run, tiny_model
 
-from hf_attn import checkpoint
 from hf_attn.errors import InputError
-from hf_attn.randomness import random_state, random_state_kept, set_random_state
+from hf_attn.training import checkpoint
+from hf_attn.training.randomness import random_state, random_state_kept, set_random_state
 
 ARGUMENTS = {"epochs": 2.0, "batch_size": 8, "save_every": 3, "precision": "no", "keep": 2}
 

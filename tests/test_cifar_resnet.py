@@ -14,14 +14,15 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification
 
-from hf_attn import InputError, models, optim
+from hf_attn import InputError, models
 from hf_attn.attention.modeling_cifar_resnet import (
     CifarResNetBlock,
     CifarResNetForImageClassification,
     CifarResNetModel,
     HfAttnCifarResNetConfig,
 )
-from hf_attn.models.cifar_resnet_conversion import CLASSES, MEAN, STD, convert, main
+from hf_attn.models.vision.cifar_resnet_conversion import CLASSES, MEAN, STD, convert, main
+from hf_attn.training import optim
 
 SHARED = Path(os.environ.get("HF_ATTN_SHARED") or Path(__file__).parents[2] / "shared")
 SOURCE = SHARED / "checkpoints" / "resnet-cifar10-akamaster"
@@ -238,7 +239,7 @@ def test_an_existing_folder_is_never_overwritten(converted):
 
 @real
 def test_the_command_writes_a_folder_that_says_what_it_is(tmp_path):
-    command = ["-m", "hf_attn.models.cifar_resnet_conversion", SOURCE / "resnet32.safetensors", tmp_path / "new"]
+    command = ["-m", "hf_attn.models.vision.cifar_resnet_conversion", SOURCE / "resnet32.safetensors", tmp_path / "new"]
     process = interpreter.run(command, cwd=Path(__file__).parents[1])
     assert process.returncode == 0 and "ResNet-32, 464,154 parameters" in process.stdout
     config = json.loads((tmp_path / "new" / "config.json").read_text())

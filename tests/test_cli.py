@@ -9,8 +9,8 @@ import pytest
 from tiny_bert import TEXTS, save_tiny_bert
 
 import hf_attn
-from hf_attn import cli
-from hf_attn.catalogue import table, variant_table
+from hf_attn.cli import main as cli
+from hf_attn.cli.catalogue import table, variant_table
 
 COMMANDS = ["list", "predict", "push", "copy"]
 HEAVY = {"torch", "transformers", "datasets", "accelerate", "peft", "sklearn", "matplotlib", "numpy", "pandas"}
@@ -52,7 +52,7 @@ def recipes(tmp_path, monkeypatch):
 def test_help_imports_nothing_heavy(tmp_path):
     program = (
         "import sys; sys.argv = ['hf-attn', '--help']\n"
-        "from hf_attn.cli import main\n"
+        "from hf_attn.cli.main import main\n"
         "try:\n    main()\nexcept SystemExit as exit:\n    assert not exit.code\n"
         "print(sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
     )

@@ -6,7 +6,7 @@ from augmentation_batches import HEIGHT, WIDTH, as_pil, from_pil, made, photos
 from PIL import ImageEnhance, ImageOps
 from scipy import stats
 
-from hf_attn.augmentation import RandAugment, colour, geometry
+from hf_attn.tasks.inputs.images.augmentation import RandAugment, colour, geometry
 
 ENHANCED = {
     "brightness": ImageEnhance.Brightness,

@@ -9,7 +9,7 @@ from bad_data import put, told, use
 from cases import case
 from datasets import ClassLabel, Dataset, Features, Value
 
-from hf_attn.data import encode_labels, load_splits
+from hf_attn.tasks.targets.labels import encode_labels, load_splits
 
 
 def folder(tmp_path, **splits):

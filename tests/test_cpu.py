@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from transformers import BertConfig, BertForSequenceClassification, ViTConfig, ViTForImageClassification
 
-from hf_attn import cpu
 from hf_attn.attention.dropout import dropout
+from hf_attn.training import cpu
 
 
 @pytest.mark.parametrize("p", [0.1, 0.37, 0.9])

@@ -4,7 +4,7 @@ import pytest
 from bad_data import CSV, put, told
 from cases import case
 
-from hf_attn.data import load_splits
+from hf_attn.tasks.targets.labels import load_splits
 
 
 def columns(source, **kwargs):

@@ -7,8 +7,9 @@ from cases import case
 from PIL import Image
 from transformers import AutoImageProcessor, ViTImageProcessorPil
 
-from hf_attn.data import Processing, decode
-from hf_attn.image_prediction import pixels_of
+from hf_attn.data import decode
+from hf_attn.tasks.inputs.images import Processing
+from hf_attn.tasks.inputs.images.prediction import pixels_of
 
 
 def deep(values, dtype=np.uint16, kind="TIFF"):

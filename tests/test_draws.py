@@ -8,8 +8,8 @@ import torch
 from augmentation_batches import made
 from scipy import stats
 
-from hf_attn.augmentation import uniform
-from hf_attn.augmentation.draws import GOLDEN, _mixed, beta
+from hf_attn.tasks.inputs.images.augmentation import uniform
+from hf_attn.tasks.inputs.images.augmentation.draws import GOLDEN, _mixed, beta
 
 
 def test_uniform_numbers_pass_chi_square_in_every_column_and_over_seeds():

@@ -7,7 +7,7 @@ from torch import nn
 from transformers import AutoConfig, ViTForImageClassification
 
 from hf_attn.errors import InputError
-from hf_attn.models.drop_path import add_drop_path, drop_path_options
+from hf_attn.models.vision.drop_path import add_drop_path, drop_path_options
 
 BLOCKS, ROWS = 3, 6
 

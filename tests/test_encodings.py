@@ -9,7 +9,7 @@ import pytest
 from bad_data import put, told, use
 from cases import case
 
-from hf_attn.data import load_splits
+from hf_attn.tasks.targets.labels import load_splits
 
 SENTENCES = {
     "cp1252": ["it’s “good” – really", "le café était très bon", "größer als die Übung", "¿el niño está aquí?"],

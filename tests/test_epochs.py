@@ -12,8 +12,8 @@ import training_job
 from training_job import job_arguments, loss_fn, run
 
 from hf_attn import training
-from hf_attn.augmentation import Augment
 from hf_attn.data.batching import train_loader
+from hf_attn.tasks.inputs.images.augmentation import Augment
 
 ROWS, BATCH = 61, 8
 

@@ -10,11 +10,15 @@ from accelerate import Accelerator
 from datasets import Dataset
 from transformers import BertConfig, BertForSequenceClassification
 
-from hf_attn import evaluation
-from hf_attn.data import Labels, eval_loader
-from hf_attn.data.text import Padding
+from hf_attn.data import eval_loader
 from hf_attn.errors import InputError
-from hf_attn.evaluation import Predictions, check_metric, interval, predict, probabilities, report, scores
+from hf_attn.tasks.inputs.text.tokens import Padding
+from hf_attn.tasks.targets.labels import Labels
+from hf_attn.tasks.targets.labels.metric_check import check_metric
+from hf_attn.tasks.targets.labels.metrics import default_metric
+from hf_attn.tasks.targets.labels.scoring import interval, probabilities, report, scores
+from hf_attn.training.evaluation import Predictions, predict
+from hf_attn.training.history import direction
 
 MULTI = Labels("multi", ("a", "b", "c"))
 REGRESSION = Labels("regression")
@@ -161,13 +165,13 @@ def test_rows_without_labels_have_no_scores():
 
 
 def test_smaller_is_better_for_losses_and_for_a_leading_minus():
-    assert [evaluation.direction(name) for name in ("loss", "mae", "rmse", "ece", "-wer", "-own")] == [-1] * 6
-    assert [evaluation.direction(name) for name in ("accuracy", "f1_macro", "spearman", "own")] == [1] * 4
+    assert [direction(name) for name in ("loss", "mae", "rmse", "ece", "-wer", "-own")] == [-1] * 6
+    assert [direction(name) for name in ("accuracy", "f1_macro", "spearman", "own")] == [1] * 4
 
 
 @pytest.mark.parametrize("kind", ["single", "multi", "regression"])
 def test_the_default_metric_is_one_of_the_scores(kind):
-    check_metric(evaluation.default_metric(kind), Labels(kind, ("a", "b")))
+    check_metric(default_metric(kind), Labels(kind, ("a", "b")))
 
 
 @pytest.mark.parametrize("name", ["accurracy", "f1", "spearman"])

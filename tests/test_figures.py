@@ -6,8 +6,11 @@ import pytest
 from PIL import Image
 from run_records import TOKENS, made_up
 
-from hf_attn import figures, score_figures, terminal
-from hf_attn.attended import AttentionExample
+from hf_attn.runs import figures
+from hf_attn.tasks.inputs.example import AttentionExample
+from hf_attn.tasks.inputs.text import shown
+from hf_attn.tasks.targets.labels import confusions
+from hf_attn.tasks.targets.labels import figures as score_figures
 
 KINDS = {
     "single": {"curves.png", "confusion.png", "reliability.png", "attention.png"},
@@ -91,7 +94,7 @@ def test_little_to_draw_is_drawn(tmp_path):
 
 
 def test_the_confusion_table_is_a_matrix_for_few_classes():
-    text = terminal.confusion_table([0, 0, 0, 1], [0, 0, 1, 1], ["no", "yes"])
+    text = confusions.confusion_table([0, 0, 0, 1], [0, 0, 1, 1], ["no", "yes"])
     assert [line.split() for line in text.splitlines()] == [
         ["true", "\\", "predicted", "no", "yes", "recall"],
         ["no", "2", "1", "0.667"],
@@ -104,27 +107,27 @@ def test_the_confusion_table_lists_the_worst_pairs_for_many_classes():
     truth = np.repeat(np.arange(77), 40)
     predicted = truth.copy()
     predicted[:3], predicted[40:42] = 5, 7
-    lines = terminal.confusion_table(truth, predicted, names).splitlines()
+    lines = confusions.confusion_table(truth, predicted, names).splitlines()
     assert "3,075 of 3,080 right" in lines[0]
     assert [line.split() for line in lines[1:]] == [
         ["3", "of", "40", "class_0", "->", "class_5"],
         ["2", "of", "40", "class_1", "->", "class_7"],
     ]
-    assert "no mistakes" in terminal.confusion_table(truth, truth, names)
+    assert "no mistakes" in confusions.confusion_table(truth, truth, names)
 
 
 def test_attention_is_shaded_by_weight():
     words, weights = ["my", "card", "was"], [0.0, 0.8, 0.2]
-    assert terminal.attention_line(words, weights, colour=False) == "my card█ was▂"
-    coloured = terminal.attention_line(words, weights, colour=True)
+    assert shown.attention_line(words, weights, colour=False) == "my card█ was▂"
+    coloured = shown.attention_line(words, weights, colour=True)
     assert coloured.startswith("my ") and "\x1b[48;5;202m\x1b[38;5;16mcard\x1b[0m" in coloured
-    assert terminal.attention_line([], []) == ""
-    assert terminal.attention_line(["a"], [0.0], colour=False) == "a"
+    assert shown.attention_line([], []) == ""
+    assert shown.attention_line(["a"], [0.0], colour=False) == "a"
 
 
 def test_without_letters_for_bars_digits_are_shown(monkeypatch):
-    monkeypatch.setattr(terminal, "encodable", lambda _: False)
-    assert terminal.attention_line(["my", "card"], [0.5, 1.0], colour=False) == "my(4) card(9)"
+    monkeypatch.setattr(shown, "encodable", lambda _: False)
+    assert shown.attention_line(["my", "card"], [0.5, 1.0], colour=False) == "my(4) card(9)"
 
 
 @pytest.mark.parametrize(
@@ -137,18 +140,18 @@ def test_without_letters_for_bars_digits_are_shown(monkeypatch):
 )
 def test_word_pieces_become_words_and_their_weights_add_up(tokens, words):
     special = frozenset({"[CLS]", "[SEP]", "<s>", "</s>"})
-    assert terminal.join_pieces(tokens, [0.3, 0.1, 0.2, 0.25, 0.15], special) == (words, pytest.approx([0.3, 0.25]))
+    assert shown.join_pieces(tokens, [0.3, 0.1, 0.2, 0.25, 0.15], special) == (words, pytest.approx([0.3, 0.25]))
 
 
 def test_attention_text_says_layer_prediction_and_what_rests_on_no_word():
     weights = np.zeros((6, 12, len(TOKENS)))
     weights[..., 0], weights[..., 2] = 0.75, 0.25
-    text = terminal.attention_text(AttentionExample(TOKENS, weights, prediction="lost", label="found"), colour=False)
+    text = shown.attention_text(AttentionExample(TOKENS, weights, prediction="lost", label="found"), colour=False)
     assert "[CLS] in layer 6 of 6" in text and "predicted lost, true found" in text
     assert "card█ was" in text and "(75% of it rests on [CLS], [SEP])" in text
 
 
 def test_control_characters_of_a_text_never_reach_the_terminal():
-    line = terminal.attention_line(["\x1b[2J", "a\rb"], [0.5, 1.0], colour=False)
+    line = shown.attention_line(["\x1b[2J", "a\rb"], [0.5, 1.0], colour=False)
     assert line.isprintable()
-    assert "\x1b" not in terminal.confusion_table([0, 1], [1, 1], ["\x1b[2J", "b"])
+    assert "\x1b" not in confusions.confusion_table([0, 1], [1, 1], ["\x1b[2J", "b"])

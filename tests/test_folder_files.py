@@ -3,8 +3,9 @@
 import pytest
 from bad_data import CSV, put, told
 
-from hf_attn.data import decode, load_splits
+from hf_attn.data import decode
 from hf_attn.errors import InputError
+from hf_attn.tasks.targets.labels import load_splits
 
 
 @pytest.mark.parametrize(

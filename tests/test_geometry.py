@@ -8,8 +8,8 @@ from augmentation_batches import HEIGHT, WIDTH, as_pil, batch, from_pil, made, p
 from PIL import Image
 from scipy import stats
 
-from hf_attn.augmentation import RandAugment, geometry, uniform
-from hf_attn.augmentation.rand_augment import OPERATIONS
+from hf_attn.tasks.inputs.images.augmentation import RandAugment, geometry, uniform
+from hf_attn.tasks.inputs.images.augmentation.rand_augment import OPERATIONS
 
 
 def test_pad_crop_and_flip_are_the_plain_loop_over_pixels():

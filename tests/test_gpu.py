@@ -156,7 +156,7 @@ def test_the_text_recipe_trains_and_predicts_what_it_scored(more, tmp_path):
     assert about["hardware"]["gpus"] and about["training"]["peak_memory_bytes"]["gpu"] > 0
     assert about["hardware"]["precision"] == (more[1] if more else "bf16")
     predicted = pd.read_parquet(tmp_path / "run/predictions.parquet").sort_values("id")["prediction"]
-    model, tokenizer = hf_attn.prediction.load(tmp_path / "run")
+    model, tokenizer = hf_attn.tasks.predict.load(tmp_path / "run")
     assert model.device.type == GPU.type
     found = hf_attn.predict(model, rows["text"][130:], processor=tokenizer)
     assert [one["label"] for one in found] == list(predicted)

@@ -12,7 +12,8 @@ from huggingface_hub import constants
 from tiny_bert import TEXTS, save_tiny_bert
 from tiny_vit import save_tiny_vit
 
-from hf_attn import cli, models
+from hf_attn import models
+from hf_attn.cli import main as cli
 
 WRITE, READ = "hf_" + "w" * 34, "hf_" + "r" * 34
 ATTENTIONS = [None, "cosine"]

@@ -10,13 +10,13 @@ import pytest
 from huggingface_hub import constants
 from tiny_bert import save_tiny_bert
 
-from hf_attn import hub_connection
 from hf_attn.errors import InputError
+from hf_attn.interface import hub_connection
 
 PROGRAM = """
 import time
 import hf_attn, transformers
-from hf_attn.data import load_splits
+from hf_attn.tasks.targets.labels import load_splits
 start = time.perf_counter()
 for use in (lambda: hf_attn.load("ada/never-seen"), lambda: hf_attn.load("ada/tiny", labels=2),
             lambda: load_splits("ada/texts")):

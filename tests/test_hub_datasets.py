@@ -9,9 +9,10 @@ from bad_data import CSV, put
 from hub_server import File, HubServer, Repository
 from tiny_bert import save_tiny_bert
 
-from hf_attn.data import encode_labels, fingerprint, load_splits
+from hf_attn.data import fingerprint
 from hf_attn.errors import InputError
 from hf_attn.recipes import text_classification
+from hf_attn.tasks.targets.labels import encode_labels, load_splits
 
 PROGRAM = """
 import json, sys

@@ -20,7 +20,7 @@ from bad_images import (
 )
 from tiny_vit import save_tiny_vit
 
-from hf_attn.arguments import command_line
+from hf_attn.interface.arguments import command_line
 from hf_attn.recipes import image_classification
 
 ROOT = Path(__file__).parents[1]

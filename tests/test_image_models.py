@@ -50,7 +50,7 @@ def saved(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch):
     """Figures have tests of their own, and take as long as all else here."""
-    monkeypatch.setattr("hf_attn.run.figures.draw", lambda *_, **__: [])
+    monkeypatch.setattr("hf_attn.runs.folder.figures.draw", lambda *_, **__: [])
 
 
 def trained(model, pictures, output, *options):
@@ -129,8 +129,8 @@ def test_lora_trains_adapters_and_the_head(model_type, saved, pictures, tmp_path
 
 @pytest.mark.parametrize("model_type", ["convnext", "perceiver", "swin", "textnet", "vit"])
 def test_the_processor_of_an_architecture_takes_another_size(model_type, saved):
-    from hf_attn.data import Processing, set_image_size
     from hf_attn.models import load_image_processor
+    from hf_attn.tasks.inputs.images import Processing, set_image_size
 
     assert Processing(set_image_size(load_image_processor(saved(model_type)), 48)).size == (48, 48)
 

@@ -9,7 +9,7 @@ import pytest
 from bad_images import class_folder, png, split_folders, told, use, write_csv, write_folder, write_parquet
 from cases import case
 
-from hf_attn.data import load_splits
+from hf_attn.tasks.targets.labels import load_splits
 
 IMAGES = [png(i) for i in range(24)]
 

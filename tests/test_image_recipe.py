@@ -146,7 +146,7 @@ def test_a_linear_probe_runs_the_backbone_once_and_changes_the_head_alone(model,
         return forward(self, pixel_values, *positional, **keywords)
 
     monkeypatch.setattr(ViTModel, "forward", counted)
-    monkeypatch.setattr("hf_attn.image_report.patches.attend", lambda *_: [])
+    monkeypatch.setattr("hf_attn.explain.image_report.patches.attend", lambda *_: [])
     scores = run(model, pictures, tmp_path / "run", "--linear_probe", "true", "--epochs", "5")
     assert seen[0] == 1 and sum(seen[1:]) == 48 + 18  # the first is tried on before anything is decoded
     before, after = weights(Path(model)), weights(tmp_path / "run")
@@ -272,7 +272,7 @@ def test_a_text_model_is_refused(pictures, tmp_path):
 
 
 def test_predict_reads_files_folders_and_tables(finished, pictures, tmp_path):
-    from hf_attn.prediction_files import predict_to
+    from hf_attn.cli.prediction_files import predict_to
 
     folder = str(finished[0])
     predict_to(
@@ -305,7 +305,7 @@ def test_predict_reads_files_folders_and_tables(finished, pictures, tmp_path):
     ],
 )
 def test_bad_images_for_predict_are_one_line(finished, tmp_path, monkeypatch, given, options, message):
-    from hf_attn.prediction_files import predict_to
+    from hf_attn.cli.prediction_files import predict_to
 
     (tmp_path / "notes.png").write_text("no picture")
     (tmp_path / "empty").mkdir()

@@ -25,7 +25,8 @@ from datasets import ClassLabel, Dataset, DatasetDict
 from datasets import Image as ImageFeature
 from PIL import Image, ImageFile, ImageOps
 
-from hf_attn.data import decode, encode_labels, fingerprint, image_column, load_splits
+from hf_attn.data import decode, fingerprint, image_column
+from hf_attn.tasks.targets.labels import encode_labels, load_splits
 
 SHARED = Path(os.environ.get("HF_ATTN_SHARED", Path(__file__).parent.parent / "../shared")) / "data"
 

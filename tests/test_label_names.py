@@ -6,9 +6,9 @@ import pytest
 from bad_data import put, told, use
 from cases import case
 
-from hf_attn.data import encode_labels, load_splits
 from hf_attn.data.lists_as_text import parsed
 from hf_attn.data.near_names import alike
+from hf_attn.tasks.targets.labels import encode_labels, load_splits
 
 
 def file(tmp_path, labels, name="d.csv"):

@@ -3,7 +3,7 @@
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 
-from hf_attn.data import Labels, encode_labels
+from hf_attn.tasks.targets.labels import Labels, encode_labels
 
 
 def splits(train, validation=None, test=None, feature=None, **columns):

@@ -14,6 +14,7 @@ from training_job import distance, job_arguments, run, tiny_model, weights
 
 from hf_attn import training
 from hf_attn.errors import InputError
+from hf_attn.training.launcher import choose_precision
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def not_launched(monkeypatch):
 def test_auto_is_what_the_launcher_says(said, config, monkeypatch):
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", said)
     for own in ("no", "bf16"):
-        monkeypatch.setattr("hf_attn.launcher.choose_precision", lambda device, own=own: own)
+        monkeypatch.setattr("hf_attn.training.launcher.choose_precision", lambda device, own=own: own)
         assert training.start(config(precision="auto")).mixed_precision == said
 
 
@@ -45,14 +46,14 @@ def test_an_explicit_precision_wins_and_says_so(given, said, config, monkeypatch
 
 def test_a_launcher_that_takes_the_fast_precision_away_is_told(config, monkeypatch, caplog):
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
-    monkeypatch.setattr("hf_attn.launcher.choose_precision", lambda device: "bf16")
+    monkeypatch.setattr("hf_attn.training.launcher.choose_precision", lambda device: "bf16")
     with caplog.at_level(logging.INFO, logger="hf_attn"):
         training.start(config(precision="auto"))
     assert "precision no, as the launcher says; --precision auto alone would be bf16 here" in caplog.text
 
 
 def test_without_a_launcher_auto_is_what_the_processor_has(config):
-    own = training.choose_precision(torch.device("cpu"))
+    own = choose_precision(torch.device("cpu"))
     assert training.start(config(precision="auto")).mixed_precision == own
 
 
@@ -116,7 +117,7 @@ def test_the_launchers_compiler_compiles_the_same_model(config, monkeypatch):
 @pytest.mark.parametrize("how", ["flag", "file"])
 def test_a_launched_run_trains_in_what_was_launched(how, tmp_path):
     """The command itself: its flag, and its configuration file."""
-    said = "no" if training.choose_precision(torch.device("cpu")) == "bf16" else "bf16"
+    said = "no" if choose_precision(torch.device("cpu")) == "bf16" else "bf16"
     file = tmp_path / "accelerate.yaml"
     values = {"compute_environment": "LOCAL_MACHINE", "distributed_type": "NO", "num_machines": 1, "num_processes": 1}
     file.write_text(yaml.safe_dump({**values, "mixed_precision": said, "use_cpu": True}))

@@ -9,10 +9,10 @@ import pytest
 from huggingface_hub import ModelCard
 from run_records import Config, made_up
 
-from hf_attn.card import with_model_id
-from hf_attn.lineage import Base, base_of
 from hf_attn.models import quickstart
-from hf_attn.run import describe
+from hf_attn.runs.card import with_model_id
+from hf_attn.runs.folder import describe
+from hf_attn.runs.lineage import Base, base_of
 
 
 def folder(path, readme=None, adapter=None, **config):

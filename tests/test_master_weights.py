@@ -15,9 +15,9 @@ from transformers import AutoModelForImageClassification, AutoModelForSequenceCl
 
 import hf_attn
 from hf_attn import training
-from hf_attn.ema import EMA
 from hf_attn.errors import InputError
 from hf_attn.recipes import image_classification, text_classification
+from hf_attn.training.ema import EMA
 
 HALF = ["bfloat16", "float16"]
 AUTO = {"text": AutoModelForSequenceClassification, "images": AutoModelForImageClassification}

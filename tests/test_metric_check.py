@@ -5,10 +5,10 @@ import json
 import pytest
 from tiny_bert import TEXTS, save_tiny_bert
 
-from hf_attn.data.labels import Labels
 from hf_attn.errors import InputError
-from hf_attn.evaluation import check_metric
 from hf_attn.recipes import text_classification
+from hf_attn.tasks.targets.labels.labels import Labels
+from hf_attn.tasks.targets.labels.metric_check import check_metric
 
 THREE = Labels("single", ("no", "perhaps", "yes"))
 MULTI, NUMBER = Labels("multi", ("a", "b")), Labels("regression", ())

@@ -4,8 +4,8 @@ import pytest
 import torch
 from augmentation_batches import HEIGHT, ROWS, WIDTH, batch, made, normalize
 
-from hf_attn.augmentation import mixing
-from hf_attn.augmentation.draws import beta
+from hf_attn.tasks.inputs.images.augmentation import mixing
+from hf_attn.tasks.inputs.images.augmentation.draws import beta
 
 
 def test_erased_boxes_have_the_areas_of_the_paper_and_the_fill():

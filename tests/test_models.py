@@ -12,11 +12,11 @@ from transformers import AutoModelForSequenceClassification, BertConfig, BertFor
 
 from hf_attn import models
 from hf_attn.attention import attention_layers
-from hf_attn.data import Labels
 from hf_attn.errors import InputError
 from hf_attn.models.compact_embedding import CompactEmbedding, compact_embedding
 from hf_attn.models.quickstart import checkpoint
 from hf_attn.models.trainable import train_mode
+from hf_attn.tasks.targets.labels import Labels
 
 NAMES = Labels("single", ("no", "maybe", "yes"))
 TINY = BertConfig(

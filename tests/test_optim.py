@@ -8,9 +8,9 @@ import transformers
 from torch import nn
 from training_job import tiny_model
 
-from hf_attn import optim
-from hf_attn.config import TrainConfig
-from hf_attn.ema import EMA
+from hf_attn.training import optim
+from hf_attn.training.config import TrainConfig
+from hf_attn.training.ema import EMA
 
 
 def rates(model, **options):

@@ -16,8 +16,8 @@ from transformers import (
 import hf_attn
 from hf_attn import models
 from hf_attn.attention.modeling_cifar_resnet import CifarResNetForImageClassification, HfAttnCifarResNetConfig
-from hf_attn.data import Labels
 from hf_attn.models.own_head import OwnHead, matched
+from hf_attn.tasks.targets.labels import Labels
 
 MNLI = ("contradiction", "neutral", "entailment")
 SORTED = ("contradiction", "entailment", "neutral")
@@ -55,7 +55,9 @@ def save(folder, model_type, names, variant=None, cls=None, **fields):
 
 
 def said(caplog) -> list[str]:
-    return [r.getMessage() for r in caplog.records if r.name.endswith("loading") and "new parameters" not in r.msg]
+    return [
+        r.getMessage() for r in caplog.records if r.name.endswith("models.checkpoint") and "new parameters" not in r.msg
+    ]
 
 
 def logits(model):

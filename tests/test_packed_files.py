@@ -13,7 +13,8 @@ from bad_data import CSV, GOOD, changed, put, told
 from cases import case
 from test_delimited import columns
 
-from hf_attn.data import encode_labels, fingerprint, load_splits
+from hf_attn.data import fingerprint
+from hf_attn.tasks.targets.labels import encode_labels, load_splits
 
 PACK = {
     ".gz": gzip.compress,

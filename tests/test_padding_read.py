@@ -9,6 +9,7 @@ from tiny_tokenizers import TOKENIZERS, save_tiny, wordpiece
 
 import hf_attn
 from hf_attn import models
+from hf_attn.tasks.inputs.text import bring_together
 
 READS = ("fnet", "convbert", "mobilebert", "nystromformer", "yoso")
 TEXTS = ["my card was swallowed", "the machine at the station " * 5, "i want", "a", "by it now please", "was slow"]
@@ -37,7 +38,7 @@ def test_training_says_which_models_read_padding_and_draws_nothing(model_type, t
     model, tokenizer = models.load(folder, labels=["a", "b"]), models.load_tokenizer(folder)
     before = torch.get_rng_state()
     with caplog.at_level(logging.WARNING, "hf_attn"):
-        models.bring_together(model, tokenizer)
+        bring_together(model, tokenizer)
     assert ("reads padding" in caplog.text) == (model_type in READS)
     assert torch.equal(before, torch.get_rng_state())
 

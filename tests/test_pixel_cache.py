@@ -15,10 +15,7 @@ from bad_images import picture, processing
 from datasets import Dataset, DatasetDict
 from pixel_splits import all_pixels, load, same, split_of, splits_of
 
-from hf_attn.data import (
-    pixel_cache,
-    pixel_loading,
-)
+from hf_attn.tasks.inputs.images import pixel_cache, pixel_loading
 
 
 def test_cached_and_uncached_pixels_are_equal(tmp_path, caplog):

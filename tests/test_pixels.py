@@ -12,13 +12,8 @@ from datasets import Image as ImageFeature
 from pixel_splits import load, split_of
 from torch.utils.data import DataLoader
 
-from hf_attn.data import (
-    BatchSampler,
-    PixelRows,
-    collate_images,
-    eval_loader,
-    train_loader,
-)
+from hf_attn.data import BatchSampler, eval_loader, train_loader
+from hf_attn.tasks.inputs.images import PixelRows, collate_images
 
 
 def test_rows_are_given_by_row_or_draw(tmp_path):

@@ -8,9 +8,9 @@ from tiny_bert import TEXTS, save_tiny_bert
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import hf_attn
+from hf_attn.cli.prediction_files import predict_to
 from hf_attn.errors import InputError
-from hf_attn.prediction import predict
-from hf_attn.prediction_files import predict_to
+from hf_attn.tasks.predict import predict
 
 MANY = [" ".join(TEXTS[(3 * i + j) % 4] for j in range(i % 5 + 1)) for i in range(23)]
 

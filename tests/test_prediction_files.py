@@ -13,9 +13,9 @@ from tiny_bert import TEXTS, save_tiny_bert
 from tiny_vit import picture, save_tiny_vit
 
 import hf_attn
-from hf_attn import cli
+from hf_attn.cli import main as cli
+from hf_attn.cli.prediction_files import predict_to
 from hf_attn.errors import InputError
-from hf_attn.prediction_files import predict_to
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,10 @@ from tiny_vit import picture, save_tiny_vit
 from transformers import AutoModelForImageClassification, AutoModelForSequenceClassification
 
 import hf_attn
-from hf_attn import attended, models
+from hf_attn import models
+from hf_attn.cli.prediction_files import predict_to
 from hf_attn.errors import InputError
-from hf_attn.prediction_files import predict_to
+from hf_attn.explain import attended
 
 CASES = Path(os.environ.get("HF_ATTN_SHARED", "../shared")).resolve() / "cases" / "text" / "16_predict"
 

@@ -6,10 +6,7 @@ import torch
 import transformers
 from bad_images import picture
 
-from hf_attn.data import (
-    Processing,
-    set_image_size,
-)
+from hf_attn.tasks.inputs.images import Processing, set_image_size
 
 SIZES = [(50, 70), (300, 210), (224, 224), (7, 3), (1, 1), (640, 480), (33, 500)]
 PROCESSORS = [

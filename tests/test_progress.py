@@ -10,7 +10,7 @@ from bad_data import CSV, put
 from tiny_bert import save_tiny_bert
 from tqdm.auto import tqdm
 
-from hf_attn import progress
+from hf_attn.interface import progress
 
 STEPS = 1000
 

@@ -5,8 +5,8 @@ import torch
 from augmentation_batches import as_pil, from_pil, photos
 from PIL import ImageEnhance, ImageOps
 
-from hf_attn.augmentation import RandAugment
-from hf_attn.augmentation.rand_augment import COLOURS, MOVES, OPERATIONS
+from hf_attn.tasks.inputs.images.augmentation import RandAugment
+from hf_attn.tasks.inputs.images.augmentation.rand_augment import COLOURS, MOVES, OPERATIONS
 
 ENHANCED = {
     "color": ImageEnhance.Color,

@@ -14,9 +14,9 @@ from safetensors.torch import load_file
 from tiny_bert import save_tiny_bert
 from training_job import JobConfig, job_arguments, run
 
-from hf_attn import optim
 from hf_attn.errors import InputError
 from hf_attn.recipes import text_classification
+from hf_attn.training import optim
 
 COMMON = {"batch_size": 8, "precision": "no", "lr": 1e-3, "warmup": 3.0, "log_every": 1, "save_every": 1, "keep": 99}
 
@@ -213,7 +213,7 @@ def test_a_recipe_makes_its_run_longer_and_describes_the_whole(tmp_path):
 
 
 def test_precision_is_compared_by_what_it_is(tmp_path, monkeypatch):
-    monkeypatch.setattr("hf_attn.launcher.choose_precision", lambda device: "bf16")
+    monkeypatch.setattr("hf_attn.training.launcher.choose_precision", lambda device: "bf16")
     run(config(tmp_path / "run", max_steps=4, schedule="constant", precision="auto"))
     with pytest.raises(InputError, match="was trained in precision bf16 and this run has no: give --precision bf16"):
         run(config(tmp_path / "run", max_steps=8, schedule="constant", precision="no", resume=True))

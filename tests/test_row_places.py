@@ -8,7 +8,8 @@ from bad_data import CSV, GOOD, changed, put, told, use
 from cases import case
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
-from hf_attn.data import encode_labels, limit, load_splits
+from hf_attn.data import limit
+from hf_attn.tasks.targets.labels import encode_labels, load_splits
 
 LINES = CSV.splitlines(keepends=True)
 

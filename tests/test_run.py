@@ -14,14 +14,17 @@ from run_records import Config, made_up
 from tiny_bert import TEXTS, save_tiny_bert
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from hf_attn import machine
-from hf_attn.attended import AttentionExample, attend, example, typical
-from hf_attn.data.labels import Labels
 from hf_attn.errors import InputError
-from hf_attn.evaluation import Predictions, right
+from hf_attn.explain.attended import attend, example, typical
+from hf_attn.models import check_text_model
 from hf_attn.models.checkpoint_files import check_model_folder
-from hf_attn.prediction import predict
-from hf_attn.run import describe, finish, run_facts
+from hf_attn.runs import machine
+from hf_attn.runs.folder import describe, finish, run_facts
+from hf_attn.tasks.inputs.example import AttentionExample
+from hf_attn.tasks.predict import predict
+from hf_attn.tasks.targets.labels.labels import Labels
+from hf_attn.tasks.targets.labels.scoring import right
+from hf_attn.training.evaluation import Predictions
 
 
 def test_finish_leaves_the_promised_files_and_no_other(tmp_path):
@@ -222,10 +225,10 @@ CORRUPT = b"\xff" * 64
 )
 def test_a_damaged_model_folder_is_refused(tmp_path, damage, message):
     folder = save_tiny_bert(tmp_path / "model")
-    check_model_folder(folder, tokenizer=True)
+    check_text_model(folder)
     damage(folder)
     with pytest.raises(InputError, match=message) as error:
-        check_model_folder(folder, tokenizer=True)
+        check_text_model(folder)
     assert str(folder) in str(error.value) and "\n" not in str(error.value)
 
 

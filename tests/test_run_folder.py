@@ -12,8 +12,9 @@ import pytest
 import yaml
 from training_job import job_arguments, run
 
-from hf_attn import output, run_files, run_lock, training
+from hf_attn import training
 from hf_attn.errors import InputError
+from hf_attn.training import output, run_files, run_lock
 
 
 @pytest.fixture

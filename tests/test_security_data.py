@@ -11,10 +11,10 @@ import pytest
 from datasets import Dataset, DatasetDict
 from datasets import Image as ImageFeature
 
+from hf_attn.cli.prediction_files import check_output, write_rows
 from hf_attn.data.decoding import decode
 from hf_attn.data.sources import load_splits
 from hf_attn.errors import InputError
-from hf_attn.prediction_files import check_output, write_rows
 
 
 def chunk(kind, data):

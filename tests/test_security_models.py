@@ -8,9 +8,10 @@ import pytest
 from tiny_bert import save_tiny_bert
 
 from hf_attn import models
-from hf_attn.arguments import parse
 from hf_attn.errors import InputError
-from hf_attn.foreign_files import read_json, read_yaml
+from hf_attn.interface.arguments import parse
+from hf_attn.interface.foreign_files import read_json, read_yaml
+from hf_attn.models import check_text_model
 from hf_attn.models.checkpoint_files import check_model_folder
 from hf_attn.models.sizes import absurd_sizes
 
@@ -65,7 +66,7 @@ def test_what_is_no_plain_file_is_told_and_not_waited_for(folder, name, kind):
     else:
         (folder / name).mkdir()
     with pytest.raises(InputError, match=f"{name} is no plain file"):
-        check_model_folder(folder, tokenizer=True)
+        check_text_model(folder)
 
 
 CONFIGS = {

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from tiny_bert import save_tiny_bert
 
-from hf_attn import hub, run
 from hf_attn.errors import InputError
+from hf_attn.runs import folder as run
+from hf_attn.runs import hub
 
 STRAY = (
     ".env credentials.json train.py secrets.py id_rsa LICENSE_KEY.txt notes.md data.csv .git/config wandb/run.json "
@@ -95,13 +96,14 @@ def test_a_model_that_was_saved_here_names_no_folder_of_this_machine(folder, tmp
 @pytest.mark.parametrize("private", [True, False])
 def test_a_recipe_pushes_privately_where_it_was_told_to(monkeypatch, tmp_path, private):
     """``--private`` of a recipe reaches the push."""
+    import dataclasses
     from dataclasses import dataclass
 
     from accelerate import Accelerator
     from run_records import made_up
 
-    from hf_attn.config import TrainConfig
-    from hf_attn.options import HubOptions
+    from hf_attn.runs.options import HubOptions
+    from hf_attn.training.config import TrainConfig
 
     @dataclass(kw_only=True)
     class Arguments(TrainConfig, HubOptions):
@@ -114,6 +116,5 @@ def test_a_recipe_pushes_privately_where_it_was_told_to(monkeypatch, tmp_path, p
     monkeypatch.setattr(run, "finish", lambda *arguments: tmp_path)
     record = made_up(tmp_path)
     arguments = Arguments(output_dir=str(tmp_path), push_to_hub="ada/cards", private=private)
-    what = {"labels": record.labels, "predictions": record.predictions, "metric": "accuracy", "history": record.history}
-    run.complete(None, None, arguments, Accelerator(cpu=True), **what)
+    run.complete(None, None, dataclasses.replace(record, config=arguments), Accelerator(cpu=True))
     assert asked == [("ada/cards", {"private": private})]

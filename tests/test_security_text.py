@@ -9,12 +9,13 @@ import pytest
 from matplotlib.text import Text
 from run_records import made_up
 
-from hf_attn import arguments, plotting, terminal
-from hf_attn.attended import AttentionExample
 from hf_attn.errors import InputError
-from hf_attn.image_figures import contact_sheet
-from hf_attn.markdown import escape, fenced
-from hf_attn.run import describe
+from hf_attn.interface import arguments, plotting
+from hf_attn.runs.folder import describe
+from hf_attn.runs.markdown import escape, fenced
+from hf_attn.runs.summary import summary
+from hf_attn.tasks.inputs.example import AttentionExample
+from hf_attn.tasks.inputs.images.shown import contact_sheet
 
 NAMES = ["$x^2$ and $\\frac{", "a\0b\x1b[31m", "_hidden", "x" * 20_000, "\u202eevil", "{}%s", "a\nb", "=1+1", "ท"]
 
@@ -25,7 +26,7 @@ def test_names_neither_end_a_run_nor_reach_terminal_and_card_as_controls(tmp_pat
     example = AttentionExample(["[CLS]", *NAMES], weights, prediction=NAMES[0], label=NAMES[1])
     record = made_up(tmp_path, names=NAMES, kind=kind, attention=example)
     describe(tmp_path, record)
-    for text in ((tmp_path / "README.md").read_text(), terminal.summary(record)):
+    for text in ((tmp_path / "README.md").read_text(), summary(record)):
         assert not [letter for letter in text if not letter.isprintable() and letter != "\n"]
     assert {path.name for path in (tmp_path / "figures").iterdir()} >= {"reliability.png", "attention.png"}
 
@@ -33,13 +34,13 @@ def test_names_neither_end_a_run_nor_reach_terminal_and_card_as_controls(tmp_pat
 def test_figures_take_no_name_for_mathematics(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(plotting, "save", lambda figure, path: drawn.append(figure))
-    monkeypatch.setattr("hf_attn.figures.save", lambda figure, path: drawn.append(figure))
+    monkeypatch.setattr("hf_attn.runs.figures.save", lambda figure, path: drawn.append(figure))
     names = ["$x$", "$\\frac{", "\\alpha$"]
     weights = np.random.default_rng(0).dirichlet(np.ones(len(names)), size=(2, 3))
     for kind in ("single", "multi"):
         attention = AttentionExample(names, weights, prediction="$y$", label="$x$")
         record = made_up(tmp_path / kind, names=names, kind=kind, attention=attention)
-        from hf_attn import figures
+        from hf_attn.runs import figures
 
         figures.draw(tmp_path / kind, record.predictions, record.labels, record.attention)
     drawn.append(contact_sheet([np.zeros((8, 8, 3), np.uint8)], ["$x$\n→ $\\frac{"], "Errors"))

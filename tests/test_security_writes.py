@@ -13,10 +13,11 @@ from run_records import Config, made_up
 from tiny_bert import save_tiny_bert
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from hf_attn import output, whole_files
 from hf_attn.errors import InputError
-from hf_attn.run import finish
-from hf_attn.run_files import digest, is_run, record
+from hf_attn.interface import whole_files
+from hf_attn.runs.folder import finish
+from hf_attn.training import output
+from hf_attn.training.run_files import digest, is_run, record
 
 
 def main(argv):

@@ -12,7 +12,8 @@ import pyarrow.parquet
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
-from hf_attn.data import encode_labels, fingerprint, limit, load_splits
+from hf_attn.data import fingerprint, limit
+from hf_attn.tasks.targets.labels import encode_labels, load_splits
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("HF_ATTN_SHARED", ROOT / "../shared")) / "data"

@@ -7,7 +7,7 @@ import sys
 import interpreter
 import pytest
 
-from hf_attn.catalogue import WRITTEN
+from hf_attn.cli.catalogue import WRITTEN
 
 HEAVY = ("torch", "transformers", "datasets", "accelerate", "pandas", "matplotlib", "sklearn", "scipy", "peft")
 
@@ -41,7 +41,7 @@ def bare_python(code: str, *argv: str) -> str:
 )
 def test_what_needs_no_model_imports_nothing_heavy(words):
     code = (
-        "import sys\nfrom hf_attn.cli import dispatch\n"
+        "import sys\nfrom hf_attn.cli.main import dispatch\n"
         "try: dispatch(sys.argv[1:])\nexcept SystemExit as end: assert not end.code\n"
         f"print(sorted(set({HEAVY}) & set(sys.modules)))"
     )
@@ -50,13 +50,13 @@ def test_what_needs_no_model_imports_nothing_heavy(words):
 
 def test_what_is_written_of_the_variants_is_what_their_classes_say():
     assert json.loads(WRITTEN.read_text("utf-8")) == json.loads(
-        python("import json\nfrom hf_attn.catalogue import from_classes\nprint(json.dumps(from_classes()))")
-    ), "python -m hf_attn.catalogue writes it anew"
+        python("import json\nfrom hf_attn.cli.catalogue import from_classes\nprint(json.dumps(from_classes()))")
+    ), "python -m hf_attn.cli.catalogue writes it anew"
 
 
 def test_a_variant_of_ones_own_is_listed_where_it_is_registered():
     code = (
-        "import hf_attn\nfrom hf_attn.catalogue import known\n"
+        "import hf_attn\nfrom hf_attn.cli.catalogue import known\n"
         "@hf_attn.register_variant('mine')\nclass Mine(hf_attn.Variant):\n    pass\nprint('mine' in known())"
     )
     assert python(code) == "True"
@@ -64,7 +64,7 @@ def test_a_variant_of_ones_own_is_listed_where_it_is_registered():
 
 def test_a_bad_argument_is_refused_before_anything_heavy_is_imported():
     code = (
-        "import sys\nfrom hf_attn.cli import dispatch\nfrom hf_attn.errors import InputError\n"
+        "import sys\nfrom hf_attn.cli.main import dispatch\nfrom hf_attn.errors import InputError\n"
         "try: dispatch(['text_classification', '--lr', 'fast'])\nexcept InputError as error: print(error)\n"
         f"print(sorted(set({HEAVY}) & set(sys.modules)))"
     )

@@ -11,12 +11,13 @@ from bad_data import put, told, use
 from tiny_bert import TEXTS, save_tiny_bert
 
 import hf_attn
-from hf_attn import attended, models
-from hf_attn.data import Labels, load_splits
+from hf_attn import models
+from hf_attn.cli.prediction_files import predict_to
 from hf_attn.data.reading import without_surrogates
 from hf_attn.errors import InputError
-from hf_attn.prediction_files import predict_to
+from hf_attn.explain import attended
 from hf_attn.recipes import text_classification
+from hf_attn.tasks.targets.labels import Labels, load_splits
 
 HALF = "\ud83d"
 

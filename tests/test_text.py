@@ -7,10 +7,12 @@ from test_sources import SHARED
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from hf_attn.data import BatchSampler, check_text, collate, encode_labels, load_splits, tokenize
+from hf_attn.data import BatchSampler
 from hf_attn.data.batching import lengths_of
 from hf_attn.errors import InputError
 from hf_attn.models import quickstart
+from hf_attn.tasks.inputs.text import check_text, collate, tokenize
+from hf_attn.tasks.targets.labels import encode_labels, load_splits
 
 WORDS = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "a", "b", "c"]
 

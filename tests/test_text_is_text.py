@@ -9,10 +9,11 @@ from tiny_tokenizers import CORPUS, byte_bpe, save_tiny, unigram, wordlevel, wor
 from transformers import AutoTokenizer, ByT5Tokenizer, CanineTokenizer
 
 import hf_attn
-from hf_attn import attended, models
-from hf_attn.data import tokenize
-from hf_attn.data.encoding import encode, special_ids
-from hf_attn.prediction import logits
+from hf_attn import models
+from hf_attn.explain import attended
+from hf_attn.tasks.inputs.text import bring_together, tokenize
+from hf_attn.tasks.inputs.text.encoding import encode, special_ids
+from hf_attn.tasks.predict import logits
 
 LOOKALIKES = [
     "</s>",
@@ -82,7 +83,7 @@ def test_ordinary_texts_and_added_words_are_as_the_tokenizer_has_them(kind):
 def test_training_prediction_and_maps_see_the_same_tokens(tmp_path, monkeypatch, model_type):
     folder = save_tiny(tmp_path, model_type)
     model, tokenizer = models.load(folder, labels=["a", "b", "c"]).eval(), models.load_tokenizer(folder)
-    models.bring_together(model, tokenizer)
+    bring_together(model, tokenizer)
     rows = Dataset.from_dict({"text": LOOKALIKES})
     trained = tokenize(DatasetDict(train=rows), tokenizer, "text", progress=False)["train"]["input_ids"][:]
     seen = {}

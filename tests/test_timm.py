@@ -15,9 +15,9 @@ from transformers import AutoImageProcessor, AutoModelForImageClassification, Ti
 import hf_attn
 from hf_attn import models
 from hf_attn.attention.modeling_attention_head import AttentionHeadForImageClassification, HfAttnHeadConfig
-from hf_attn.data import Processing
 from hf_attn.errors import InputError
 from hf_attn.recipes import image_classification
+from hf_attn.tasks.inputs.images import Processing
 
 timm = pytest.importorskip("timm", reason="timm is not installed")
 

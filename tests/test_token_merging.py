@@ -20,9 +20,9 @@ from transformers import (
 
 from hf_attn import attention_map, swap_attention
 from hf_attn.errors import InputError
-from hf_attn.models.drop_path import add_drop_path
-from hf_attn.models.token_matching import match
-from hf_attn.models.token_merging import merge_tokens, merged_tokens
+from hf_attn.models.vision.drop_path import add_drop_path
+from hf_attn.models.vision.token_matching import match
+from hf_attn.models.vision.token_merging import merge_tokens, merged_tokens
 
 SHARED = Path(os.environ.get("HF_ATTN_SHARED", Path(__file__).parents[1] / "../shared")).resolve()
 VIT = SHARED / "checkpoints/vit-tiny-patch16-224-in1k"

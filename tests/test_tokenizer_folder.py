@@ -13,7 +13,8 @@ from transformers import (
 import hf_attn
 from hf_attn import models
 from hf_attn.errors import InputError
-from hf_attn.models.checkpoint_files import TOKENIZERS, check_model_folder
+from hf_attn.models import check_text_model
+from hf_attn.models.processors import TOKENIZERS
 
 CANINE = CanineConfig(
     hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48, max_position_embeddings=128,
@@ -30,7 +31,7 @@ def test_a_tokenizer_of_characters_or_bytes_needs_no_vocabulary_file(tmp_path, c
     made = tokenizer()
     made.save_pretrained(tmp_path)
     assert not any((tmp_path / name).exists() for name in TOKENIZERS)
-    check_model_folder(tmp_path, tokenizer=True)
+    check_text_model(tmp_path)
     loaded, model = models.load_tokenizer(tmp_path), hf_attn.load(tmp_path)
     assert loaded("a\u00e9").input_ids == made("a\u00e9").input_ids
     texts = ["a", "", "a long text " * 50]
@@ -48,7 +49,7 @@ def test_a_folder_without_tokenizer_files_has_none(tmp_path, model_type):
     for file in folder.glob("*token*"):
         file.unlink()
     with pytest.raises(InputError, match="the tokenizer is missing"):
-        check_model_folder(folder, tokenizer=True)
+        check_text_model(folder)
 
 
 def test_a_damaged_tokenizer_is_one_line(tmp_path):

@@ -8,11 +8,12 @@ import pytest
 from huggingface_hub.errors import HfHubHTTPError, Response
 from run_records import Config, made_up
 
-from hf_attn import arguments, hub
-from hf_attn.data import load_splits
 from hf_attn.errors import InputError
-from hf_attn.printable import without_tokens
-from hf_attn.run import describe
+from hf_attn.interface import arguments
+from hf_attn.interface.printable import without_tokens
+from hf_attn.runs import hub
+from hf_attn.runs.folder import describe
+from hf_attn.tasks.targets.labels import load_splits
 
 httpx = sys.modules[Response.__module__.partition(".")[0]]  # or httpx2: the client that the Hub's library uses
 TOKEN, OWN = "hf_" + "aB3" * 12, "a token of another form"

@@ -10,7 +10,7 @@ import torch
 import training_job
 from training_job import collate, distance, job_arguments, log_lines, loss_fn, run, sentences, tiny_model, weights
 
-from hf_attn import training
+from hf_attn.training.launcher import choose_precision
 
 
 @pytest.fixture
@@ -192,7 +192,7 @@ def test_bf16_trains_in_half_and_returns_fp32(config):
 def test_auto_precision_is_what_the_processor_has():
     flags = open("/proc/cpuinfo").read()
     has = "avx512_bf16" in flags or "amx_bf16" in flags
-    assert training.choose_precision(torch.device("cpu")) == ("bf16" if has else "no")
+    assert choose_precision(torch.device("cpu")) == ("bf16" if has else "no")
 
 
 @pytest.mark.parametrize(

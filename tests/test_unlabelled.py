@@ -11,8 +11,8 @@ from tiny_bert import save_tiny_bert
 from tiny_vit import save_tiny_vit
 
 import hf_attn
-from hf_attn.data import load_splits
 from hf_attn.recipes import image_classification, text_classification
+from hf_attn.tasks.targets.labels import load_splits
 
 
 def run(main, model, dataset, output, *more):

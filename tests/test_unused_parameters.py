@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForSequenceClassification
 from transformers.modeling_outputs import ModelOutput
 
-from hf_attn import arguments
+from hf_attn.interface import arguments
 
 SIZES = {
     "xlnet": {

@@ -9,8 +9,8 @@ from transformers import CONFIG_MAPPING, BitImageProcessorPil, PreTrainedConfig,
 from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING
 
-from hf_attn.data import set_image_size
 from hf_attn.errors import InputError
+from hf_attn.tasks.inputs.images import set_image_size
 
 STAGES = {"depths": [1] * 4, "hidden_sizes": [16] * 4, "embedding_size": 16}
 HEADS = {"num_heads": [2, 4]}

@@ -16,8 +16,11 @@ import torch
 from safetensors.torch import save_file
 from transformers import BertConfig, BertForSequenceClassification
 
-from hf_attn import arguments, checkpoint, launcher, losses, training
+from hf_attn import training
 from hf_attn.data.batching import train_loader
+from hf_attn.interface import arguments
+from hf_attn.tasks.targets import losses
+from hf_attn.training import checkpoint, launcher
 
 CLASSES, WORDS = 3, 40
 

@@ -1,7 +1,7 @@
 """Attention variants, the seam that puts them into transformers' models, and maps of what they attend to."""
 
-from .architecture import supported
 from .conversion import swap_attention
+from .layers import supported
 from .maps import attention_layers, attention_map, attention_rollout, watch_attention
 from .modeling_hf_attn import config_class_for, model_class_for
 from .registry import (

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from .architecture import find_layers, is_attention_layer, supported
 from .dispatch import SLOT
 from .foreign import own_functions
+from .layers import find_layers, is_attention_layer, supported
 from .modeling_attention_head import AttentionHeadForImageClassification
 from .modeling_hf_attn import derived_model_class, install_slots
 from .modeling_hf_attn import variant_config as variant_config

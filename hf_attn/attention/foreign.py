@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface
 
-from .architecture import is_attention_layer
 from .dispatch import ungrouped
+from .layers import is_attention_layer
 
 KNOWN = ("transformers", "transformers_modules", __name__.partition(".")[0])
 

@@ -5,8 +5,8 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from .architecture import dispatches
 from .dispatch import IMPLEMENTATION, SLOT
+from .layers import dispatches
 
 
 def send_to_variant(model: nn.Module) -> None:

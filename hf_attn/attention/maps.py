@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface
 
-from .architecture import find_layers, in_order, is_attention_layer
 from .dispatch import weights_of_call
 from .foreign import check_told, is_known
+from .layers import find_layers, in_order, is_attention_layer
 from .modes import evaluation_mode
 
 Indices = int | slice | Iterable[int] | Tensor

@@ -19,7 +19,6 @@ from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel, initiali
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping, register_checkpoint_conversion_mapping
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-from .architecture import find_layers, heads_of, refusal, supported
 from .auto_classes import PREFIX as PREFIX
 from .auto_classes import (
     VariantName,
@@ -32,19 +31,16 @@ from .auto_classes import (
     register_model,
 )
 from .dispatch import IMPLEMENTATION, SLOT
-from .efficient import Local as Local
 from .guard import send_to_variant
-from .head_mixing import TalkingHeads as TalkingHeads
 from .image_grid import forget_grids, watch_grid
 from .layer_kind import describe_layer
-from .normalizers import Sparsemax as Sparsemax
+from .layers import find_layers, heads_of, refusal, supported
 from .own_variant import SavesOwnVariant
-from .patch_grid import Focal as Focal
 from .registry import make_variant, variant_class
 from .saveable import drop_output_attentions
-from .similarity import Cosine as Cosine
 from .start_values import start
 from .variant import Variant
+from .variants import Sparsemax as Sparsemax
 
 logger = logging.getLogger(__name__)
 _DERIVED: dict[type, Any] = {}

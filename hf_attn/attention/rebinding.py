@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from .architecture import is_attention_layer
+from .layers import is_attention_layer
 
 Copies = Mapping[int, nn.Module]
 LIBRARIES = ("torch", "transformers", "accelerate", "peft")

@@ -9,9 +9,9 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from .architecture import is_attention_layer
 from .dispatch import SLOT
 from .guard import send_to_variant
+from .layers import is_attention_layer
 from .modeling_hf_attn import HfAttnMixin, derived_model_class, variant_config
 from .saveable import nested_configs
 from .unsaved import name_unsaved

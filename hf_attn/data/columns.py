@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..errors import InputError, nearest
-from ..printable import without_tokens
+from ..interface.printable import without_tokens
 
 SHOWN = 5
 IDS = re.compile(r"((.*[_\W])?(id|ids|idx|index|uid|guid|uuid)|.*[a-z]I[dD]s?|Id|ID)")

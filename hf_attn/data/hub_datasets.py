@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from ..hub_connection import use_cache_if_unreachable
+from ..interface.hub_connection import use_cache_if_unreachable
 from .columns import one_line
 
 if TYPE_CHECKING:

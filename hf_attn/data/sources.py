@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from .image_files import digest, is_image_struct, undecoded
 from .splitting import LEAST, cut
 
 if TYPE_CHECKING:
+    import numpy as np
     from datasets import Dataset, DatasetDict
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ def load_splits(
     validation: float = 0.1,
     test: float = 0.1,
     label: str | list[str] | None = None,
-    kind: str | None = None,
+    strata: Callable[[Dataset], np.ndarray] | None = None,
     image: str | None = None,
     text: str | Sequence[str | None] | None = None,
     delimiter: str | None = None,
@@ -45,7 +46,7 @@ def load_splits(
     data_dir: str | None = None,
     skip_bad_rows: bool = False,
 ) -> DatasetDict:
-    """Load ``train``, ``validation`` and ``test``; what is missing is cut from train, stratified by ``label``.
+    """Load ``train``, ``validation`` and ``test``; what is missing is cut from train.
 
     A test split without any label (no such column, null, blank or -1) is kept as ``unlabelled``, to be predicted, and
     another is cut from train.
@@ -60,7 +61,7 @@ def load_splits(
         validation: share of train's rows that becomes a missing validation split.
         test: the same for test.
         label: column, or columns, of the labels.
-        kind: of the labels, as in :func:`labels.encode_labels`; only classes are stratified.
+        strata: gives the class of each row of train, by which splits are cut from it; none are cut as they come.
         image: column of images; in a file it may hold paths, from the folder of the file.
         text: column, or columns, of the texts: a csv file of numbers has texts there too.
         delimiter: between the fields of csv and tsv files.
@@ -86,8 +87,7 @@ def load_splits(
         unlabelled = unlabelled and bad_rows.left_out({UNLABELLED: unlabelled}, texts, image, [])[UNLABELLED]
     shares = {name: share for name, share in (("validation", validation), ("test", test)) if name not in splits}
     if shares:
-        one_class = len(columns) == 1 and kind in (None, "single")
-        splits |= cut(splits["train"], shares, seed, columns[0] if one_class else None)
+        splits |= cut(splits["train"], shares, seed, strata)
     short = {name: len(split) for name, split in splits.items() if len(split) < LEAST}
     refuse(f"{name} has {rows} row: at least {LEAST} are needed" for name, rows in short.items())
     from datasets import DatasetDict

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import InputError
-from .classes import class_names, too_many
-from .columns import listing, refuse
-from .labels import class_values
-from .lists_as_text import lists_as_text
-from .origin import select, where
+from .columns import refuse
+from .origin import select
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -32,14 +30,17 @@ def limit(splits: DatasetDict, rows: int | None, seed: int = 0) -> DatasetDict:
     return DatasetDict({name: select(split, drawn[name]) for name, split in splits.items()})
 
 
-def cut(train: Dataset, shares: dict[str, float], seed: int, label: str | None) -> dict[str, Dataset]:
+def cut(
+    train: Dataset, shares: dict[str, float], seed: int, strata: Callable[[Dataset], np.ndarray] | None = None
+) -> dict[str, Dataset]:
     """Take splits from train.
 
     Args:
         train: all rows.
         shares: of train's rows, by the name of the split they become.
         seed: all that the choice depends on.
-        label: column; if it holds classes, each keeps its share in each split, and at least one row in train.
+        strata: gives the class of each row, (rows,) int64; each keeps its share in each split, and at least one row
+            in train.
 
     Returns:
         What is left of train, and the other splits; rows in their order in train.
@@ -54,7 +55,7 @@ def cut(train: Dataset, shares: dict[str, float], seed: int, label: str | None) 
     if rows - sum(sizes.values()) < LEAST:
         raise InputError(f"train has {rows} rows: too few to cut {' and '.join(sizes)} from; give files for them")
     order = np.random.default_rng(seed).permutation(rows)
-    classes = _strata(train, label)[order]
+    classes = (strata(train) if strata else np.zeros(rows, dtype=np.int64))[order]
     left = np.ones(rows, dtype=bool)
     taken_out = {}
     for name, size in sizes.items():
@@ -74,22 +75,3 @@ def _share_out(classes: np.ndarray, left: np.ndarray, size: int) -> np.ndarray:
             take[index] += 1
     positions = np.flatnonzero(left)
     return np.concatenate([positions[classes[positions] == index][:n] for index, n in enumerate(take)])
-
-
-def _strata(train: Dataset, label: str | None) -> np.ndarray:
-    """The class of each row, or 0 for all of them if there are none to keep the shares of."""
-    values = class_values(train, label) if label else None
-    if label is None or values is None:
-        return np.zeros(len(train), dtype=np.int64)
-    _, first, counts = np.unique(values, return_index=True, return_counts=True)
-    names = class_names(train, label)
-    single = [row for row, count in zip(first.tolist(), counts, strict=True) if count == 1 and names[row] is not None]
-    if too_many(label, len(counts), len(values)) or (single and lists_as_text({"train": names})):
-        return np.zeros(len(train), dtype=np.int64)  # encode_labels refuses them
-    if single:
-        raise InputError(
-            f"'{label}' has classes with one example, which cannot be in train and in a split cut from it: "
-            f"{listing([repr(names[row]) for row in single])} ({where(train, single)}); add examples, remove them, or "
-            "give files for validation and test"
-        )
-    return values

@@ -1,26 +1,24 @@
 """Loading pretrained models, and choosing what of them is trained."""
 
-from .agreement import bring_together
-from .input_length import longest_input
-from .loading import load, load_config
-from .processors import check_takes_colour, check_takes_images, load_image_processor, load_tokenizer
-from .resolution import set_image_size, try_image
-from .trainable import Lora, add_lora, freeze, merge_lora, train_in_float32
+from ..interface.lazy import handed_on
 
-__all__ = [
-    "Lora",
-    "add_lora",
-    "bring_together",
-    "check_takes_colour",
-    "check_takes_images",
-    "freeze",
-    "load",
-    "load_config",
-    "load_image_processor",
-    "load_tokenizer",
-    "longest_input",
-    "merge_lora",
-    "set_image_size",
-    "train_in_float32",
-    "try_image",
-]
+__getattr__, __all__ = handed_on(
+    __name__,
+    {
+        "Lora": "trainable",
+        "add_lora": "trainable",
+        "check_takes_colour": "processors",
+        "check_takes_images": "processors",
+        "check_text_model": "processors",
+        "freeze": "trainable",
+        "load": "loading",
+        "load_config": "configuration",
+        "load_image_processor": "processors",
+        "load_tokenizer": "processors",
+        "longest_input": "input_length",
+        "merge_lora": "trainable",
+        "set_image_size": "vision.resolution",
+        "train_in_float32": "trainable",
+        "try_image": "vision.resolution",
+    },
+)

@@ -8,74 +8,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..attention import swap_attention
 from ..errors import InputError
-from ..foreign_files import read_json
+from .adapter_files import PREFIX, WEIGHTS, base_of, task_of, weight_shapes
+from .checkpoint import load_whole, quietly, tell_rows
+from .configuration import load_config, one_line
+from .input_length import embedding_rows
+from .own_head import OwnHead, order_as_named
+from .trainable import head_modules
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 logger = logging.getLogger(__name__)
-
-CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-PREFIX = "base_model.model."
-TASK_TYPES = {
-    "SEQ_CLS": "text-classification",
-    "TOKEN_CLS": "token-classification",
-    "FEATURE_EXTRACTION": "feature-extraction",
-    "ForSequenceClassification": "text-classification",
-    "ForTokenClassification": "token-classification",
-    "ForImageClassification": "image-classification",
-}
-"""Tasks by what PEFT calls them, or by how the name of the class ends that it was put on."""
-
-
-def is_adapter(source: str | Path) -> bool:
-    """Return whether a folder holds an adapter and no model of its own."""
-    folder = Path(source)
-    return (folder / CONFIG).is_file() and not (folder / "config.json").exists()
-
-
-def base_of(source: str | Path) -> str:
-    """Return the folder or Hub id of an adapter's base.
-
-    Raises:
-        InputError: the adapter names none, or one that is an adapter itself.
-    """
-    from ..attention.unsaved import UNSAVED
-
-    try:
-        base = read_json(Path(source) / CONFIG).get("base_model_name_or_path")
-    except (InputError, AttributeError) as error:
-        raise InputError(f"{source}: {CONFIG} is not readable JSON ({error})") from None
-    name = f"adapter {str(source)!r}"
-    if not isinstance(base, str) or not base:
-        raise InputError(
-            f"{name}: {CONFIG} names no base model: put its folder or Hub id under base_model_name_or_path"
-        )
-    if base.startswith(UNSAVED):
-        raise InputError(f"{name}: its base was never saved ({base})")
-    if is_adapter(base):
-        raise InputError(f"{name}: its base {base!r} is an adapter too: merge that one first, by merge_and_unload()")
-    return base
-
-
-def task_of(source: str | Path) -> str | None:
-    """Return the task that an adapter says it is for, as in :func:`hf_attn.load`; None where it says nothing."""
-    config = read_json(Path(source) / CONFIG)
-    cls = str((config.get("auto_mapping") or {}).get("base_model_class"))
-    return TASK_TYPES.get(config.get("task_type") or cls[cls.find("For") :])
-
-
-def base_faults(source: str | Path) -> list[str]:
-    """Return why an adapter's base cannot be loaded, without loading it."""
-    from .checkpoint_files import check_model_folder
-
-    try:
-        base = base_of(source)
-        check_model_folder(base)
-    except InputError as error:
-        return [f"the base of the adapter: {error}; adapter_config.json names it under base_model_name_or_path"]
-    return []
 
 
 def load_adapter(
@@ -103,18 +48,12 @@ def load_adapter(
     """
     from peft import PeftModel, get_peft_model_state_dict
 
-    from ..attention import swap_attention
-    from .agreement import embedding_rows
-    from .configuration import load_config, one_line
-    from .loading import load, quietly, tell_rows
-    from .own_head import OwnHead, order_as_named
-
     base, shapes = base_of(source), weight_shapes(Path(source) / WEIGHTS)
     task = task or task_of(source)
-    model = load(base, task=task, labels=labels, **kwargs)
+    model = load_whole(base, task=task, labels=labels, **kwargs)
     outputs = saved_outputs(model, shapes)
     if labels is None and outputs not in (None, model.config.num_labels):
-        model = load(base, task=task, labels=outputs, **kwargs)
+        model = load_whole(base, task=task, labels=outputs, **kwargs)
     tokens = shapes.get(input_embeddings_name(model))
     if tokens is not None and tokens[0] != embedding_rows(model):
         model.resize_token_embeddings(tokens[0])
@@ -145,24 +84,8 @@ def load_adapter(
         raise InputError(f"{source}: {one_line(error)}") from None
 
 
-def weight_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of an adapter's weights, by the names that they have in the base."""
-    from safetensors import safe_open
-
-    with safe_open(path, framework="numpy") as tensors:
-        return {key.removeprefix(PREFIX): tuple(tensors.get_slice(key).get_shape()) for key in tensors.keys()}  # noqa: SIM118
-
-
-def has_head(source: str | Path) -> bool:
-    """Return whether an adapter was saved with a head: weights that are neither low-rank parts nor embeddings."""
-    names = weight_shapes(Path(source) / WEIGHTS)
-    return any("lora_" not in name and "embed" not in name for name in names)
-
-
 def saved_outputs(model: PreTrainedModel, shapes: Mapping[str, tuple[int, ...]]) -> int | None:
     """Return how many outputs the head saved with an adapter has; None where none was saved."""
-    from .trainable import head_modules
-
     heads = tuple(f"{name}." for name in head_modules(model))
     own = {name: tuple(p.shape) for name, p in model.named_parameters() if name.startswith(heads)}
     saved = [shapes[name] for name in own if name in shapes and own[name][0] == model.config.num_labels]

@@ -14,7 +14,7 @@ from ..attention.modeling_attention_head import AttentionHeadForImageClassificat
 from ..attention.pooling import HEADS
 from ..attention.unsaved import name_unsaved
 from ..errors import InputError
-from .loading import from_checkpoint, load
+from .checkpoint import from_checkpoint, load_whole
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ def load_encoder(name: str, config: PreTrainedConfig, head: Head, **kwargs: Any)
         ValueError: there is none, or it cannot take the variant.
     """
     if isinstance(config, HfAttnHeadConfig):
-        encoder: Any = load(name, task=TASK, **kwargs).backbone
+        encoder: Any = load_whole(name, task=TASK, **kwargs).backbone
         if head.attention is None:
             return encoder
         return swap_attention(encoder, head.attention, head.include, **dict(head.attention_kwargs or {}))

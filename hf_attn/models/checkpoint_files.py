@@ -1,17 +1,17 @@
 """What a model folder must hold before anything is loaded from it."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import InputError
-from ..foreign_files import read_json
-from ..hub_connection import check_reachable
-from .adapter_folder import base_faults, base_of, is_adapter
+from ..interface.foreign_files import read_json
+from ..interface.hub_connection import check_reachable
+from .adapter_files import base_of, is_adapter
 from .sizes import absurd_sizes
 
 WEIGHTS = ("model.safetensors", "adapter_model.safetensors")
 INDEX = "model.safetensors.index.json"
-TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model")
 READ = (".json", ".safetensors", ".txt", ".model", ".jinja")
 FOREIGN = ("adapter_model*.bin", "pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "tf_model*.h5", "flax_model*.msgpack")
 SHARD = r"[^/\\\0:]+\.safetensors"
@@ -22,18 +22,23 @@ CONVERT = (
 )
 
 
-def check_model_folder(source: str | Path, *, tokenizer: bool = False, cache_dir: str | Path | None = None) -> None:
+def check_model_folder(
+    source: str | Path,
+    *,
+    also: Callable[[Path], list[str]] | None = None,
+    cache_dir: str | Path | None = None,
+) -> None:
     """Refuse a folder from which no model can be loaded, without loading it, or a Hub id that is out of reach.
 
     Args:
         source: A model folder (a run, or what ``save_pretrained`` or a download left), or a Hub id.
-        tokenizer: Whether the tokenizer's files must be there too.
+        also: Gives the faults of what must be there beside the model, such as a tokenizer.
         cache_dir: Where downloads of the Hub are; None is the client's own.
 
     Raises:
         InputError: The folder is missing; it has no ``config.json`` or an unreadable one; its weights are missing,
-            incomplete, damaged, or only a pickle, which can run code when it is opened; its tokenizer is missing; the
-            Hub cannot be reached and the model is not in the cache.
+            incomplete, damaged, or only a pickle, which can run code when it is opened; what ``also`` finds; the Hub
+            cannot be reached and the model is not in the cache.
     """
     folder = Path(source)
     if not folder.exists():
@@ -46,33 +51,19 @@ def check_model_folder(source: str | Path, *, tokenizer: bool = False, cache_dir
     wrong = odd_files(folder) or [*config_faults(folder), *weight_faults(folder)]
     if is_adapter(folder) and not wrong:
         wrong += base_faults(folder)
-    if tokenizer and not wrong:
-        wrong += tokenizer_faults(folder)
+    if also and not wrong:
+        wrong += also(folder)
     if wrong:
         raise InputError(f"model folder {str(source)!r}: " + "; ".join(wrong))
 
 
-def tokenizer_faults(folder: Path) -> list[str]:
-    """Return why a folder's tokenizer, or that of an adapter's base, is not there; what AutoTokenizer loads is.
-
-    Some have no vocabulary (CANINE, ByT5), so that a file of an unknown name, or none, is no fault by itself.
-    """
-    from .processors import load_tokenizer
-
-    if any((folder / name).exists() for name in TOKENIZERS):
-        return []
-    if is_adapter(folder) and not (folder / "tokenizer_config.json").exists():
-        base = base_of(folder)
-        return tokenizer_faults(Path(base)) if Path(base).is_dir() else []
+def base_faults(source: str | Path) -> list[str]:
+    """Return why an adapter's base cannot be loaded, without loading it."""
     try:
-        load_tokenizer(folder, checked=True)
+        base = base_of(source)
+        check_model_folder(base)
     except InputError as error:
-        reason = str(error).partition(": its tokenizer cannot be loaded. ")[2]
-        found = ", ".join(TOKENIZERS) + (f"; {reason}" if reason else "")
-        return [
-            f"the tokenizer is missing (none of {found}): save the one that the model was trained with there, by "
-            "tokenizer.save_pretrained(folder)"
-        ]
+        return [f"the base of the adapter: {error}; adapter_config.json names it under base_model_name_or_path"]
     return []
 
 

@@ -9,8 +9,8 @@ from transformers import AutoConfig, PreTrainedConfig
 
 from ..attention.saveable import nested_configs
 from ..errors import InputError, nearest
-from ..hub_connection import optional_file, use_cache_if_unreachable
-from .adapter_folder import CONFIG
+from ..interface.hub_connection import optional_file, use_cache_if_unreachable
+from .adapter_files import CONFIG
 
 logger = logging.getLogger(__name__)
 

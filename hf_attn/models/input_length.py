@@ -78,3 +78,12 @@ def plain(model: Any) -> PreTrainedModel:
     """Return the model inside PEFT's wrapper; any other as it is."""
     inside = getattr(model, "get_base_model", None)
     return model if inside is None else inside()
+
+
+def embedding_rows(model: PreTrainedModel) -> int | None:
+    """Return for how many token ids a model has embeddings; None where it computes them (CANINE)."""
+    try:
+        table = model.get_input_embeddings()
+    except NotImplementedError:
+        return None
+    return rows(table) or None if isinstance(table, torch.nn.Module) else None

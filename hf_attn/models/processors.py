@@ -15,12 +15,46 @@ from transformers import AutoImageProcessor, AutoTokenizer, PreTrainedModel, Pre
 from transformers.modeling_outputs import ModelOutput
 
 from ..errors import InputError
-from .adapter_folder import base_of, is_adapter
+from .adapter_files import base_of, is_adapter
+from .checkpoint import quietly
 from .checkpoint_files import check_model_folder
 from .configuration import load_config, one_line
-from .loading import quietly
 
 logger = logging.getLogger(__name__)
+
+
+TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model")
+
+
+def check_text_model(source: str | Path) -> None:
+    """Refuse a model folder as :func:`.checkpoint_files.check_model_folder` does, and one without a tokenizer.
+
+    Raises:
+        InputError: what is wrong with it.
+    """
+    check_model_folder(source, also=tokenizer_faults)
+
+
+def tokenizer_faults(folder: Path) -> list[str]:
+    """Return why a folder's tokenizer, or that of an adapter's base, is not there; what AutoTokenizer loads is.
+
+    Some have no vocabulary (CANINE, ByT5), so that a file of an unknown name, or none, is no fault by itself.
+    """
+    if any((folder / name).exists() for name in TOKENIZERS):
+        return []
+    if is_adapter(folder) and not (folder / "tokenizer_config.json").exists():
+        base = base_of(folder)
+        return tokenizer_faults(Path(base)) if Path(base).is_dir() else []
+    try:
+        load_tokenizer(folder, checked=True)
+    except InputError as error:
+        reason = str(error).partition(": its tokenizer cannot be loaded. ")[2]
+        found = ", ".join(TOKENIZERS) + (f"; {reason}" if reason else "")
+        return [
+            f"the tokenizer is missing (none of {found}): save the one that the model was trained with there, by "
+            "tokenizer.save_pretrained(folder)"
+        ]
+    return []
 
 
 def load_tokenizer(name: str | Path, *, checked: bool = False) -> PreTrainedTokenizerBase:
@@ -34,7 +68,7 @@ def load_tokenizer(name: str | Path, *, checked: bool = False) -> PreTrainedToke
         InputError: it has none that can be loaded, where transformers would make one without a vocabulary.
     """
     if not checked:
-        check_model_folder(name, tokenizer=True)
+        check_text_model(name)
     if is_adapter(name) and not (Path(name) / "tokenizer_config.json").exists():
         return load_tokenizer(base_of(name))
     try:

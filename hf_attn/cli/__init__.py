@@ -1,0 +1,1 @@
+"""The command ``hf-attn``, a file for each command."""

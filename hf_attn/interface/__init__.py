@@ -1,0 +1,1 @@
+"""How the package meets people and the Hub: arguments, terminal, pictures, files of strangers, the network."""

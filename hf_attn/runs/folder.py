@@ -1,0 +1,241 @@
+"""The run folder: what a recipe leaves behind when it ends.
+
+    run.json              versions, commit, hardware, seed, data fingerprint, time, throughput, memory, scores
+    model.safetensors …   model and tokenizer, for ``from_pretrained`` and ``hf_attn.load``
+    predictions.parquet   id, label, prediction, probabilities of the test split
+    unlabelled.parquet    the same, without label, of a test split that has none
+    figures/              curves, confusion (or scatter, or classes), reliability, attention
+    README.md             the model card, its scores as model-index
+
+``config.yaml`` (the exact arguments) and ``log.jsonl`` are there from the start; ``checkpoints/`` is never pushed.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..interface.printable import without_tokens
+from ..interface.whole_files import as_os_error, whole, whole_folder, write_text
+from ..training import output
+from ..training.history import REPORT
+from ..training.run_files import CARD, FIGURES, LOG, PREDICTIONS, RECORD, UNLABELLED, digests
+from . import card, figures, machine
+from .record import RunRecord
+from .summary import summary
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+    from transformers import PreTrainedModel
+
+    from ..tasks.targets.labels.labels import Labels
+    from ..training.evaluation import Predictions
+
+
+def begin(args: Any) -> "Accelerator":
+    """Start a run: its folder, devices and seeds, and the Hub where it is to be pushed.
+
+    Raises:
+        InputError: what :func:`hf_attn.training.start` refuses; no access to the repository.
+    """
+    from ..training import start
+    from . import hub
+
+    accelerator = start(args)
+    if args.push_to_hub:
+        hub.check_access(args.push_to_hub)
+    return accelerator
+
+
+def complete(
+    model: "PreTrainedModel", processor: Any, record: RunRecord, accelerator: "Accelerator"
+) -> dict[str, float]:
+    """End a run: score, save and describe it, print what it came to, push it if that was asked for.
+
+    All processes call it.
+
+    Args:
+        model: The trained model; LoRA adapters are merged.
+        processor: Its tokenizer or image processor.
+        record: What the recipe knows of its run; the scores of its predictions are taken here.
+        accelerator: The one the run was started with.
+
+    Returns:
+        The scores of the test split.
+    """
+    from ..tasks.targets.labels.scoring import interval, report, scores
+    from . import hub
+
+    predictions, labels, args, metric = record.predictions, record.labels, record.config, record.history.metric
+    record = dataclasses.replace(
+        record,
+        scores=scores(predictions, labels, [metric]),
+        interval=interval(predictions, labels, metric),
+        report=report(predictions, labels),
+    )
+    finish(model, processor, record, accelerator)
+    if accelerator.is_main_process:
+        print(summary(record))
+        if record.unlabelled is not None:
+            print(f"{len(record.unlabelled):,} rows without labels are predicted in {args.output_dir}/{UNLABELLED}")
+        if repository := getattr(args, "push_to_hub", None):
+            print(hub.push(args.output_dir, repository, private=getattr(args, "private", False)))
+    output.release(accelerator)
+    accelerator.end_training()
+    return dict(record.scores)
+
+
+def finish(model: "PreTrainedModel", processor: Any, record: RunRecord, accelerator: "Accelerator") -> Path:
+    """Save the model and describe the run in ``record.config.output_dir``.
+
+    All processes call it; the main process writes. The folder exists already, with ``config.yaml`` and ``log.jsonl``.
+
+    Args:
+        model: The trained model with the weights to keep, wrapped by accelerate or not; LoRA adapters are merged.
+        processor: The tokenizer or image processor. A tokenizer's ``model_max_length``, to which prediction truncates,
+            becomes that of training.
+        record: What the recipe knows of its run.
+        accelerator: The one the run was started with.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        OSError: The disk is full, or not to be written to; on every process.
+    """
+    from accelerate.utils import broadcast_object_list
+    from safetensors import SafetensorError
+
+    from ..models import merge_lora
+    from ..models.checkpoint import quietly
+
+    folder = Path(record.config.output_dir)
+    failure: list[OSError | None] = [None]
+    if accelerator.is_main_process:
+        if hasattr(processor, "model_max_length"):
+            longest = getattr(record.config, "max_length", None) or 10**30
+            processor.model_max_length = min(processor.model_max_length, longest)
+        plain = merge_lora(accelerator.unwrap_model(model, keep_torch_compile=False))
+        try:
+            with quietly(), whole_folder(folder) as place:
+                plain.save_pretrained(place)
+                processor.save_pretrained(place)
+                saved = [folder / path.relative_to(place) for path in place.rglob("*") if path.is_file()]
+            how = {"processes": accelerator.num_processes, "precision": accelerator.mixed_precision}
+            describe(folder, record, saved=saved, **how)
+        except (OSError, SafetensorError) as error:
+            rest = f"{folder} could not be completed ({{reason}}); its checkpoints are intact: go on with --resume"
+            failure = [as_os_error(error, rest)]
+    broadcast_object_list(failure)  # every process stops with the first
+    if failure[0] is not None:
+        raise failure[0]
+    return folder
+
+
+def describe(
+    folder: Path, record: RunRecord, *, processes: int = 1, precision: str = "no", saved: Sequence[Path] = ()
+) -> None:
+    """Write what describes a model: predictions, the log's last line, figures, the card; and ``run.json`` at the end.
+
+    Args:
+        folder: The run folder.
+        record: What the recipe knows of its run.
+        processes: How many took part.
+        precision: Of the training.
+        saved: The files of the model; ``run.json`` names the sha256 of these and of what is written here.
+
+    Raises:
+        OSError: A file could not be written; none is left cut short.
+    """
+    facts = run_facts(record, processes=processes, precision=precision)
+    write_predictions(folder / PREDICTIONS, record.predictions, record.labels, record.sources)
+    written = [*saved, folder / PREDICTIONS]
+    if record.unlabelled is not None:
+        ids = {name: [column[row] for row in record.unlabelled.ids] for name, column in record.unlabelled_ids.items()}
+        write_predictions(folder / UNLABELLED, record.unlabelled, record.labels, ids=ids)
+        written.append(folder / UNLABELLED)
+    with (folder / LOG).open("a", encoding="utf-8") as log:
+        scores = {f"test/{name}": value for name, value in record.scores.items()}
+        log.write(json.dumps({"step": record.history.step, **scores, REPORT: record.report}) + "\n")
+    drawn = figures.draw(folder, record.predictions, record.labels, record.attention, record.metric, record.pictures)
+    card.write(folder, record, facts, drawn)
+    written += [folder / CARD, *(folder / FIGURES / name for name in drawn)]
+    facts["files"] = digests(folder, written)
+    write_text(folder / RECORD, without_tokens(json.dumps(facts, indent=2, ensure_ascii=False, default=str)) + "\n")
+
+
+def run_facts(record: RunRecord, *, processes: int = 1, precision: str = "no") -> dict[str, Any]:
+    """Return what ``run.json`` holds: plain strings, numbers, lists and dicts."""
+    config, history = record.config, record.history
+    return {
+        "recipe": config.recipe,
+        "task": record.task,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "arguments": dataclasses.asdict(config),
+        "seed": config.seed,
+        "data": {"source": getattr(config, "dataset", None), "fingerprint": record.fingerprint},
+        "training": {
+            "steps": history.step,
+            "best_step": history.best_step,
+            "stopped_early": history.stopped_early,
+            "seconds": history.seconds,
+            "examples": history.examples,
+            "examples_per_second": history.examples / history.seconds if history.seconds else None,
+            "tokens": history.tokens,
+            "tokens_per_second": history.tokens / history.seconds if history.seconds and history.tokens else None,
+            "peak_memory_bytes": machine.peak_memory(),
+        },
+        "metric": record.metric,
+        "scores": {split: dict(scores) for split, scores in record.split_scores.items()},
+        "interval": None if record.interval is None else {"level": 0.95, "test": list(record.interval)},
+        "versions": machine.versions(),
+        "git": machine.git_state(Path.cwd()),
+        "hardware": {**machine.hardware(), "processes": processes, "precision": precision},
+    }
+
+
+def write_predictions(
+    path: Path,
+    predictions: "Predictions",
+    labels: "Labels",
+    sources: Sequence[str | None] = (),
+    ids: Mapping[str, Sequence[Any]] | None = None,
+) -> None:
+    """Write one row an example: id, label, prediction, and (but for regression) probabilities in the labels' order.
+
+    Where its file is known, ``path`` names it; ``ids`` are columns of the data that tell its rows apart.
+
+    Labels and predictions are names (single), lists of names (multi) or numbers (regression). The names, in the order
+    of the probabilities, are in the file's metadata under ``labels``.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    from ..tasks.predict import label_of
+    from ..tasks.targets.labels.scoring import probabilities as probabilities_of
+
+    columns: dict[str, Any] = {"id": np.asarray(predictions.ids), **(ids or {})}
+    if any(sources):
+        columns["path"] = [sources[row] for row in predictions.ids]
+    if labels.kind == "regression":
+        columns["label"] = None if predictions.labels is None else np.asarray(predictions.labels, float).reshape(-1)
+        columns["prediction"] = predictions.logits.reshape(-1).astype(float)
+    else:
+        probabilities = probabilities_of(predictions, labels)
+        columns["label"] = None if predictions.labels is None else true_names(predictions.labels, labels)
+        columns["prediction"] = [label_of(row, labels.names, labels.kind, None)["label"] for row in probabilities]
+        columns["probabilities"] = list(probabilities)
+    table = pyarrow.table({name: column for name, column in columns.items() if column is not None})
+    with whole(path) as place:
+        pyarrow.parquet.write_table(table.replace_schema_metadata({"labels": json.dumps(labels.names)}), place)
+
+
+def true_names(values: Any, labels: "Labels") -> list[Any]:
+    """Return the names of true labels: one an example (single), or a list an example (multi)."""
+    if labels.kind == "single":
+        return [labels.names[int(value)] for value in values]
+    return [[name for name, on in zip(labels.names, row, strict=True) if on] for row in np.asarray(values)]

@@ -1,0 +1,188 @@
+"""Texts to token ids, one way for training, prediction and maps: what a user wrote is text, never a special token."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import json
+import logging
+import re
+from collections.abc import Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from ....data.columns import listing
+from ....data.reading import HALF, SURROGATE, without_surrogates
+from ....errors import InputError
+
+log = logging.getLogger(__name__)
+
+UNLIMITED = 2**31
+HIDDEN = "\U000f0000\U000f0001"
+"""What no text holds: put before the spelling of a special token, it keeps texts from matching it."""
+_twins: WeakKeyDictionary[Any, tuple[int, Any]] = WeakKeyDictionary()
+
+
+def encode(
+    tokenizer: Any,
+    texts: Sequence[str],
+    text_pair: Sequence[str] | None = None,
+    max_length: int | None = None,
+    *,
+    first: int = 0,
+) -> dict[str, list[list[int]]]:
+    """Turn texts, or pairs, into token ids, cut and not padded, whatever the tokenizer's file says of either.
+
+    ``</s>`` or ``[SEP]`` in a text stays text: only the tokenizer itself puts special tokens in.
+
+    Args:
+        tokenizer: of transformers.
+        texts: one or more.
+        text_pair: a second text for each.
+        max_length: tokens of a row, special ones included; the tokenizer's by default.
+        first: number of the first text, for messages.
+
+    Returns:
+        ``input_ids`` and what else the tokenizer gives (``attention_mask``, ``token_type_ids``): a list for each text.
+
+    Raises:
+        InputError: a ``max_length`` that leaves no room for text, or texts of which no token is left.
+    """
+    longest = limit(tokenizer, max_length)
+    special = tokenizer.num_special_tokens_to_add(pair=text_pair is not None)
+    if longest is not None and longest <= special:
+        raise InputError(f"max_length {longest}: {special} special tokens leave no room for text")
+    limits = {"truncation": longest is not None, "max_length": longest}
+    pairs = None if text_pair is None else characters(text_pair)
+    found = _encode(tokenizer, characters(texts), pairs, limits)
+    empty = [first + row for row, ids in enumerate(found["input_ids"]) if not ids]
+    if empty:
+        raise InputError(f"no token is left of {len(empty)} texts (rows {listing(empty)}, from 0): leave them out")
+    return found
+
+
+def characters(texts: Sequence[str], what: str = "texts") -> list[str]:
+    """Return the texts with U+FFFD for each half of a surrogate pair, and a line in the log if there was one.
+
+    Such halves come from JSON, or from an argument whose bytes are not UTF-8; no tokenizer takes them.
+    """
+    bad = [row for row, text in enumerate(texts) if SURROGATE.search(text)]
+    if bad:
+        log.warning("%d %s hold %s, the first at %d: U+FFFD takes its place", len(bad), what, HALF, bad[0])
+    return [without_surrogates(text) for text in texts] if bad else list(texts)
+
+
+def limit(tokenizer: Any, max_length: int | None = None) -> int | None:
+    """Return the tokens to which a tokenizer cuts a text; None where it does not."""
+    longest = min(max_length or UNLIMITED, tokenizer.model_max_length)
+    return longest if longest < UNLIMITED else None
+
+
+def _encode(tokenizer: Any, texts: list[str], pairs: list[str] | None, limits: dict[str, Any]) -> Any:
+    fast = getattr(tokenizer, "is_fast", False)
+    options = {**limits, "padding": False, "verbose": False, **({"split_special_tokens": True} if fast else {})}
+    found = dict(tokenizer(texts, pairs, **options))
+    special = special_ids(tokenizer)
+    framing = sum(i in special for i in tokenizer([""], None if pairs is None else [""])["input_ids"][0])
+    odd = [row for row, ids in enumerate(found["input_ids"]) if sum(i in special for i in ids) > framing]
+    if not fast:  # ByT5 takes "</s>" at the end of a text for its own
+        spelled = lookalike(tokenizer)
+        rows = zip(texts, pairs or texts, strict=True)
+        odd = sorted({*odd, *(row for row, some in enumerate(rows) if any(map(spelled.search, some)))})
+    if odd:
+        some = [texts[row] for row in odd], None if pairs is None else [pairs[row] for row in odd]
+        cured = _twin(tokenizer)(*some, **options) if fast else _by_pieces(tokenizer, *some, special, limits)
+        for name, column in found.items():
+            for place, row in enumerate(odd):
+                column[row] = cured[name][place]
+    return found
+
+
+def lookalike(tokenizer: Any) -> re.Pattern[str]:
+    """Return a pattern of the spellings of special tokens, but the one for what the vocabulary does not know."""
+    added = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+    names = (added | set(tokenizer.all_special_tokens)) - {tokenizer.unk_token, ""}
+    return re.compile("|".join(map(re.escape, sorted(names))) or "$^")
+
+
+def special_ids(tokenizer: Any) -> set[int]:
+    """Return the ids that structure an input: all special tokens but the one for what the vocabulary does not know."""
+    others = [token for name, token in tokenizer.special_tokens_map.items() if name != "unk_token"]
+    ids = set(tokenizer.all_special_ids)
+    ids |= {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
+    return ids if tokenizer.unk_token in others else ids - {tokenizer.unk_token_id}
+
+
+def _twin(tokenizer: Any) -> Any:
+    """A tokenizer of the same ids that knows no special token by its spelling (a Unigram has them as pieces)."""
+    stamp, twin = _twins.get(tokenizer, (-1, None))
+    if stamp == len(tokenizer):
+        return twin
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    spelled = {token["content"] for token in state["added_tokens"] if token["special"]} | set(
+        tokenizer.all_special_tokens
+    )
+    spelled -= {tokenizer.unk_token}
+    for token in state["added_tokens"]:
+        token["content"] = _hidden(token["content"], spelled)
+    model = state["model"]
+    if isinstance(model["vocab"], dict):
+        model["vocab"] = {_hidden(word, spelled): number for word, number in model["vocab"].items()}
+    else:
+        model["vocab"] = [[_hidden(word, spelled), score] for word, score in model["vocab"]]
+    if "merges" in model:
+        model["merges"] = [merge for merge in model["merges"] if not spelled.intersection(_parts(merge))]
+    twin = copy.copy(tokenizer)
+    twin._tokenizer = type(tokenizer.backend_tokenizer).from_str(json.dumps(state))
+    _twins[tokenizer] = len(tokenizer), twin
+    return twin
+
+
+def _hidden(word: str, spelled: set[str]) -> str:
+    return HIDDEN + word if word in spelled else word
+
+
+def _parts(merge: Any) -> tuple[str, str, str]:
+    left, right = merge.split(" ") if isinstance(merge, str) else merge
+    return left, right, left + right
+
+
+def _by_pieces(
+    tokenizer: Any, texts: list[str], pairs: list[str] | None, special: set[int], limits: dict[str, Any]
+) -> dict[str, list[list[int]]]:
+    """What a tokenizer in Python makes of texts when it looks for no special token in them."""
+    columns: dict[str, list[list[int]]] = {}
+    for row, text in enumerate(texts):
+        pair = None if pairs is None else _piece_ids(tokenizer, pairs[row], special)
+        made = tokenizer.prepare_for_model(_piece_ids(tokenizer, text, special), pair, **limits, verbose=False)
+        for name, values in made.items():
+            columns.setdefault(name, []).append(list(values))
+    return columns
+
+
+def _piece_ids(tokenizer: Any, text: str, special: set[int]) -> list[int]:
+    """Ids of one text; words that were added to the vocabulary stay whole."""
+    added = {token.content: number for number, token in tokenizer.added_tokens_decoder.items() if number not in special}
+    text, _ = tokenizer.prepare_for_tokenization(text)
+    words = "|".join(map(re.escape, sorted(added, key=len, reverse=True)))
+    ids: list[int] = []
+    for part in re.split(f"({words})", text) if words else [text]:
+        if part in added:
+            ids.append(added[part])
+        else:
+            ids += [_id_of(tokenizer, piece, special) for piece in _pieces(tokenizer, part)]
+    return ids
+
+
+def _pieces(tokenizer: Any, text: str) -> list[str]:
+    takes = "split_special_tokens" in inspect.signature(tokenizer._tokenize).parameters
+    return tokenizer._tokenize(text, **({"split_special_tokens": True} if takes else {})) if text else []
+
+
+def _id_of(tokenizer: Any, piece: str, special: set[int]) -> int:
+    """Id of a piece; one that is a special token whole is unknown, or for characters the replacement character."""
+    found = tokenizer._convert_token_to_id(piece)
+    if found is None or found in special:
+        unknown = tokenizer.unk_token_id
+        return tokenizer._convert_token_to_id("\ufffd") if unknown is None or unknown in special else unknown
+    return int(found)

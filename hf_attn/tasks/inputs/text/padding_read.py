@@ -1,0 +1,56 @@
+"""Models whose answer for a text changes with padding, whatever the attention mask says: FNet and others."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from ....attention.modes import evaluation_mode
+from ....training.randomness import random_state_kept
+from .encoding import encode
+from .tokens import Padding, collate
+
+logger = logging.getLogger(__name__)
+
+MORE = 8
+"""Tokens of padding that a model is tried with."""
+SAME = {torch.float32: 1e-3, torch.float64: 1e-3}
+"""How far apart, as a share of the greatest output, two answers may be that rounding alone keeps apart; else 0.03."""
+
+
+def reads_padding(model: PreTrainedModel, row: dict[str, list[int]], padding: Padding) -> bool:
+    """Whether a model says something else of a row once it is padded; it is asked, in evaluation mode.
+
+    Args:
+        model: with a head.
+        row: token ids and what goes with them, of one text.
+        padding: pads as the model's batches are padded.
+
+    Returns:
+        False as well where the model cannot take the row.
+    """
+    width = -(-(len(row["input_ids"]) + MORE) // padding.multiple) * padding.multiple
+    longer = replace(padding, multiple=width)
+    with evaluation_mode(model), torch.inference_mode(), random_state_kept():
+        try:
+            alone, padded = (
+                model(**{name: tensor.to(model.device) for name, tensor in made([row]).items()}).logits.double()
+                for made in (padding, longer)
+            )
+        except (RuntimeError, ValueError, IndexError):
+            return False
+    return bool((alone - padded).abs().max() > SAME.get(model.dtype, 0.03) * alone.abs().max() + 1e-5)
+
+
+def tell_if_padding_is_read(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Warn, before training, of a model whose answers change with padding."""
+    row = {name: rows[0] for name, rows in encode(tokenizer, ["a short text"]).items()}
+    if reads_padding(model, row, collate(tokenizer, getattr(model.config, "downsampling_rate", 1))):
+        logger.warning(
+            "%s reads padding: what it says of a text changes with the longer texts of its batch. Scores in training "
+            "hold for batches of like length; hf_attn.predict gives it texts of one length at a time",
+            type(model).__name__,
+        )

@@ -1,0 +1,156 @@
+"""Texts for ``hf-attn predict``: as they are given, or out of a file, which training would read in the same way."""
+
+import logging
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ....errors import InputError
+
+logger = logging.getLogger(__name__)
+
+AS_TEXTS = "; if these words are the text, put them into a .txt file, a text a line"
+
+
+def read_texts(
+    given: Sequence[str],
+    text: str | None = None,
+    text_pair: str | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+) -> tuple[list[str], list[str] | None, Any]:
+    """Return the texts, the second texts where there are pairs, and the table that they are from, where there is one.
+
+    Args:
+        given: Texts, or the path of one file.
+        text: Column of the texts in the file.
+        text_pair: Column of the second texts in the file; where a text is given, the second text itself.
+        delimiter: Between the fields of a csv or tsv file.
+        encoding: Of a file of text; UTF-8 by default.
+
+    Raises:
+        InputError: The file is missing, unreadable or of a kind that is not read, or has no such column; several files;
+            an option for files and no file.
+    """
+    path = file_of(given)
+    if path is None:
+        from ..given import for_tables
+
+        for_tables(text=text, delimiter=delimiter, encoding=encoding)
+        if text_pair is not None and len(given) > 1:
+            raise InputError(f"--text_pair goes with one text, {len(given)} were given: put the pairs into a file")
+        return list(given), None if text_pair is None else [text_pair], None
+    from ....data.contents import extension
+    from ....data.files import read
+
+    if extension(path) == ".txt" and delimiter is None:
+        if text or text_pair:
+            raise InputError(
+                f"{path} has no columns, so --text and --text_pair do not apply: expected a text a line, or fields "
+                "and --delimiter"
+            )
+        return read_lines(path, encoding), None, None
+    try:
+        table = read(path, delimiter=delimiter, encoding=encoding, texts=("text",))
+    except InputError as error:
+        raise error if ends_like_a_file(given[0]) else InputError(f"{error}{AS_TEXTS}") from None
+    names = [column_name(table, text, path), *([text_pair] if text_pair else [])]
+    if text_pair and text_pair not in table.column_names:
+        raise InputError(f"no column {text_pair!r} in {path} (columns: {', '.join(table.column_names)})")
+    columns = [list(table[name]) for name in names]
+    wrong = [fault for name, column in zip(names, columns, strict=True) if (fault := no_text(table, name, column))]
+    if wrong:
+        raise InputError(f"{path}: {'; '.join(wrong)}: expected a text in each row")
+    from ....data.origin import where
+
+    for name, column in zip(names, columns, strict=True):
+        if blank := [row for row, value in enumerate(column) if not value.strip()]:
+            logger.warning(
+                "%d rows have a blank text in '%s' (%s): they are predicted all the same",
+                len(blank),
+                name,
+                where(table, blank),
+            )
+    return columns[0], columns[1] if text_pair else None, table
+
+
+def file_of(given: Sequence[str]) -> Path | None:
+    """Return the file that is given in place of texts; None where these are texts.
+
+    A name is a file's if there is one, or if it ends like those that are read.
+
+    Raises:
+        InputError: it does not exist, is a folder or of a kind that is not read, or there are several.
+    """
+    there = [name for name in given if os.path.exists(name)]
+    if len(given) > 1:
+        if there:
+            what = "folder" if os.path.isdir(there[0]) else "file"
+            raise InputError(f"{there[0]} is a {what}: give one file, or texts alone{AS_TEXTS}")
+        return None
+    name = given[0]
+    if not there and ("\n" in name or not ends_like_a_file(name)):
+        return None
+    path = Path(name)
+    if not there:
+        raise InputError(f"no such file: {name} (a text that ends like a file's name must come from a file)")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: give a file in it{AS_TEXTS}")
+    return path
+
+
+def ends_like_a_file(name: str) -> bool:
+    """Return whether a text ends as the name of a file that is read; or, where it is one word, of another file."""
+    from ....data.contents import COMPRESSED, extension
+    from ....data.files import CURES, READERS
+
+    path = Path(name)
+    others = () if name.split() != [name] else (kind for kind in CURES if kind)
+    return extension(path) in (*READERS, ".txt") or path.suffix.lower() in (*COMPRESSED, *others)
+
+
+def no_text(table: Any, name: str, column: Sequence[Any]) -> str | None:
+    """Return which rows of a column are no text, by their places in the file."""
+    from ....data.origin import unusable, where
+
+    if why := unusable(table, name):
+        return why
+    bad = [row for row, value in enumerate(column) if not isinstance(value, str)]
+    if not bad:
+        return None
+    first = column[bad[0]]
+    what = "no value" if first is None else type(first).__name__
+    return f"column {name} holds values that are not text in {len(bad)} rows ({where(table, bad)}; {what})"
+
+
+def column_name(table: Any, text: str | None, path: Path) -> str:
+    """Return the column of the texts: the named one, else ``text``, else the only one that holds text."""
+    names = list(table.column_names)
+    if text is not None:
+        if text not in names:
+            raise InputError(f"no column {text!r} in {path} (columns: {', '.join(names)})")
+        return text
+    strings = [name for name in names if getattr(table.features[name], "dtype", "") in ("string", "large_string")]
+    if "text" in names or len(strings) == 1:
+        return "text" if "text" in names else strings[0]
+    raise InputError(f"{path} has no column 'text' (columns: {', '.join(names)}): name the one to read by --text")
+
+
+def read_lines(path: Path, encoding: str | None = None) -> list[str]:
+    """Return the lines of a text file that are not blank; those left out between texts are told."""
+    from ....data.contents import read_text
+
+    if not path.is_file():  # to read a pipe would wait for ever
+        raise InputError(f"{path} is no file: expected a text a line")
+    try:
+        lines = re.sub("\r\n?", "\n", read_text(path, encoding)).rstrip().split("\n")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    blank = [number for number, line in enumerate(lines, start=1) if not line.strip()]
+    if len(blank) == len(lines):
+        raise InputError(f"{path} is empty: expected a text a line")
+    if blank:
+        logger.warning("%s: %d blank lines are left out, the first is line %d", path, len(blank), blank[0])
+    return [line for line in lines if line.strip()]
