@@ -1,0 +1,68 @@
+"""Write what of these pages is made from the code: ``python docs/made.py``. A test holds them to it."""
+
+import ast
+import re
+from pathlib import Path
+
+from hf_attn.attention import list_variants, variant_info
+
+DOCS = Path(__file__).parent
+PACKAGE = DOCS.parent / "hf_attn"
+NAME = r"[A-ZÀ-Þ][\w'’-]+"
+CITED = re.compile(rf"{NAME}(?: et al\.| (?:&|and) {NAME})?,? (?:19|20)\d\d(?:, (?:[^.;)]|\.(?= ?\d))+)?")
+
+
+def variants() -> str:
+    """All that is known of the variants, as a table."""
+    head = (
+        "variant | equation | parameters a layer | identity at start | fused path | cost | refuses | options | source"
+    )
+    lines = [f"| {head} |", "|" + "---|" * (head.count("|") + 1)]
+    for name in list_variants():
+        info = variant_info(name)
+        options = ", ".join(f"`{key}={value!r}`" for key, value in info.kwargs.items()) or "-"
+        cells = (
+            info.equation,
+            info.parameters,
+            info.identity,
+            info.fused,
+            info.cost,
+            info.refuses,
+            options,
+            info.source,
+        )
+        lines.append("| " + " | ".join([f"`{name}`", *(cell.replace("|", "\\|") for cell in cells)]) + " |")
+    return "\n".join(lines)
+
+
+def papers() -> str:
+    """What the docstrings and the variants cite, and where."""
+    found: dict[str, set[str]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        place = path.relative_to(PACKAGE.parent).as_posix()
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                text = " ".join((ast.get_docstring(node) or "").split())
+                where = f"`{place}`" + (f" `{node.name}`" if not isinstance(node, ast.Module) else "")
+                for cited in CITED.findall(text):
+                    found.setdefault(cited.strip(), set()).add(where)
+    for name in list_variants():
+        if CITED.match(source := variant_info(name).source):
+            found.setdefault(source, set()).add(f"variant `{name}`")
+    lines = ["| paper, equation | where |", "|---|---|"]
+    return "\n".join([*lines, *(f"| {cited} | {', '.join(sorted(found[cited]))} |" for cited in sorted(found))])
+
+
+def pages() -> dict[Path, str]:
+    """Each page with its table as it is now."""
+    made = {}
+    for name, table in (("variants", variants), ("papers", papers)):
+        path = DOCS / f"{name}.md"
+        before, mark, rest = path.read_text("utf-8").partition("<!-- made -->\n")
+        made[path] = before + mark + table() + "\n" + "<!-- end -->" + rest.partition("<!-- end -->")[2]
+    return made
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.write_text(text, "utf-8")
