@@ -17,99 +17,89 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hf_attn.interface.arguments import command_line, parse
-from hf_attn.models.vision.options import ImageModelOptions
+from hf_attn.models.vision import ImageModelOptions
 from hf_attn.runs.options import HubOptions
-from hf_attn.tasks.inputs.images.options import AugmentOptions, ImageOptions
-from hf_attn.tasks.targets.labels.options import LossOptions
+from hf_attn.tasks.inputs import images
+from hf_attn.tasks.targets import labels
 from hf_attn.training.config import TrainConfig
 
 
 @dataclass(kw_only=True)
-class Config(ImageModelOptions, ImageOptions, AugmentOptions, TrainConfig, LossOptions, HubOptions):
+class Config(ImageModelOptions, images.Options, images.AugmentOptions, labels.Options, TrainConfig, HubOptions):
     """Fine-tune a vision model on image classification or regression."""
 
 
 def main(argv: list[str] | None = None) -> dict[str, float]:
     """Train, score, save and describe one run; return its test scores."""
     args = parse(Config, argv, recipe="image_classification")
-    from hf_attn import data, models, training
-    from hf_attn.explain import image_report
-    from hf_attn.models.probe import Probe
-    from hf_attn.runs import folder
-    from hf_attn.runs.record import RunRecord
-    from hf_attn.tasks.inputs import images
-    from hf_attn.tasks.targets import labels as target
-    from hf_attn.tasks.targets import losses
-    from hf_attn.training import cpu, features
+    from hf_attn import data, explain, models, runs, training
+    from hf_attn.models import vision
 
-    args.check_model()
-    accelerator = folder.begin(args)
+    vision.check(args)
+    accelerator = runs.begin(args)
 
     # Images and labels
-    splits = args.load_images(args.seed, target.strata_of(args.label, args.problem))
-    splits, labels = target.encode(splits, args, args.limit, args.seed)
-    fingerprint = data.fingerprint(splits)
-    metric = target.choose_metric(args.metric, labels, splits["validation"]["labels"])
-    processing = args.load_processing(args.model)
-    augment = args.augmentation(processing, labels, args.seed)
-    model = args.load_image_model(labels, processing.size, args.image_size, args.dtype)
-    rows = args.load_pixels(splits, processing, accelerator)
-    labels = labels.recounted(rows["train"].labels)
+    splits = images.load_splits(args, args.label, labels.strata_of(args.label, args.problem))
+    splits, target = labels.encode(splits, args)
+    metric = target.choose_metric(args.metric, splits["validation"]["labels"])
 
-    # Batches
-    def loader(rows, collate):
+    # Model, and pixels that it takes
+    processing = images.load_processing(args.model, args.image_size)
+    augment = images.Augment.of(args, processing, target, args.seed)
+    model = vision.load_for("image-classification", args, target, processing.size, args.image_size)
+    rows = images.rows(splits, processing, args, accelerator)
+    target = target.recounted(rows["train"].labels)
+
+    # Batches: of images as they are, and for training with something drawn anew at each pass
+    def batches(rows, collate):
         return training.eval_loader(rows, collate, accelerator, args)
 
-    collate, as_seen = augment.collate(rows["train"]), images.collate_images(processing.normalize)
-    loss_fn, count = args.losses(labels)
-    trained, seen = model, rows
-    if args.linear_probe:  # the backbone runs once over every image, as it is
-        labelled = [name for name in rows if name != data.UNLABELLED]
-        seen = {name: features.features(model, loader(rows[name], as_seen), accelerator, name) for name in labelled}
-        trained, collate, as_seen = Probe(model), features.collate_features, features.collate_features
-    else:
-        loss_fn = losses.with_augmentation(loss_fn, augment)
+    as_they_are = images.collate_images(processing.normalize)
+    trained, seen, as_seen, collate = model, rows, as_they_are, augment.collate(rows["train"])
+    loss_fn = training.augmented(target.loss, augment)
+    if args.linear_probe:  # the backbone runs once over every image, and the head is trained on what it gives
+        trained, seen = training.probe(model, rows, as_they_are, accelerator, args)
+        collate, as_seen, loss_fn = training.collate_features, training.collate_features, target.loss
     train = training.train_loader(seen["train"], collate, accelerator, args, drawn=True)
-    valid, test = loader(seen["validation"], as_seen), loader(seen["test"], as_seen)
-
-    def evaluate(model) -> dict[str, float]:
-        return target.scores(training.predict(model, valid, accelerator), labels, [metric])
+    valid, test = batches(seen["validation"], as_seen), batches(seen["test"], as_seen)
 
     # Training
-    unlabelled, ids = None, {}
-    with cpu.faster_training(model, accelerator.device), args.merging(model):
+    def predict(model, batches):
+        return training.predict(model, batches, accelerator, target.outputs)
+
+    with training.faster_training(model, accelerator.device), vision.merging(args, model):
         trained, history = training.fit(
             trained,
             train,
             args,
             accelerator,
             loss_fn=loss_fn,
-            count=count,
-            evaluate=evaluate,
+            count=target.count,
+            evaluate=lambda model: target.scores(predict(model, valid), [metric]),
             default_metric=metric,
-            data=fingerprint,
+            data=data.fingerprint(splits),
         )
-        predictions = training.predict(args.scorer(trained), test, accelerator)
+        predictions = {"test": predict(vision.scorer(args, trained), test)}
         if data.UNLABELLED in rows:
-            others = loader(rows[data.UNLABELLED], images.collate_images(processing.normalize))
-            whole = model if args.linear_probe else trained
-            unlabelled = training.predict(args.scorer(whole), others, accelerator)
-            ids = args.image_names(splits[data.UNLABELLED])
+            unlabelled = batches(rows[data.UNLABELLED], as_they_are)
+            predictions[data.UNLABELLED] = predict(vision.scorer(args, model), unlabelled)
     model = models.merge_lora(model)
 
-    record = RunRecord(
+    examples = images.Examples(rows["test"], processing)
+    shown = explain.shown(model, examples, target, predictions["test"])
+    record = runs.RunRecord(
         config=args,
-        history=history,
-        labels=labels,
-        predictions=predictions,
-        unlabelled=unlabelled,
-        unlabelled_ids=ids,
-        fingerprint=fingerprint,
-        sources=data.image_paths(splits["test"], args.image),
-        pictures=image_report.pictures(model, rows["test"], processing, predictions, labels),
         task="image-classification",
+        target=target,
+        history=history,
+        predictions=predictions["test"],
+        names=images.files(splits["test"], args),
+        pictures=shown.pictures,
+        text=shown.text,
+        unlabelled=predictions.get(data.UNLABELLED),
+        unlabelled_names=images.names(splits.get(data.UNLABELLED), args),
     )
-    return folder.complete(model, processing.processor, record, accelerator)
+    return runs.complete(model, processing.processor, record, accelerator)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from hf_attn.attention import VARIANTS, Variant
 from hf_attn.runs import card
 from hf_attn.runs.folder import describe
 from hf_attn.runs.markdown import escape, fenced
+from hf_attn.tasks.targets.labels.metrics import METRICS
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def test_the_card_is_valid_and_its_scores_come_back(tmp_path, hub, monkeypatch, 
     assert data.pipeline_tag == "text-classification" and data.library_name == "transformers"
     assert data.base_model == "google-bert/bert-base-uncased"
     found = {(result.metric_type, result.metric_name): result.metric_value for result in data.eval_results}
-    assert found == {card.METRICS[name]: value for name, value in record.scores.items()}
+    assert found == {METRICS[name]: value for name, value in record.scores.items()}
     assert {(result.dataset_name, result.dataset_split) for result in data.eval_results} == {("mails.csv", "test")}
 
 

@@ -6,8 +6,8 @@ import pytest
 from huggingface_hub import ModelCard
 from run_records import made_up
 
-from hf_attn.runs import card
 from hf_attn.runs.folder import describe
+from hf_attn.tasks.targets.labels.metrics import METRICS
 
 VALIDATION = {"loss": 0.5111, "accuracy": 0.6222, "f1_macro": 0.6333, "mcc": 0.1444}
 TEST = {"loss": 0.7555, "accuracy": 0.8666, "f1_macro": 0.8777, "ece": 0.0888}
@@ -40,7 +40,7 @@ def test_the_results_of_the_metadata_are_the_test_splits(tmp_path, record):
     describe(tmp_path, record)
     results = ModelCard((tmp_path / "README.md").read_text()).data.eval_results
     assert {(result.metric_type, result.metric_name): result.metric_value for result in results} == {
-        card.METRICS[name]: value for name, value in TEST.items()
+        METRICS[name]: value for name, value in TEST.items()
     }
     assert {result.dataset_split for result in results} == {"test"}
 

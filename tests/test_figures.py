@@ -20,8 +20,7 @@ KINDS = {
 
 
 def draw(folder, **options):
-    record = made_up(folder, **options)
-    return set(figures.draw(folder, record.predictions, record.labels, record.attention, record.metric))
+    return {picture.name for picture in figures.draw(folder, made_up(folder, **options))}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -60,7 +59,7 @@ def test_confusion_counts_equal_scikit_learns():
 
 def test_the_reliability_figure_states_the_calibration_error_of_the_scores(tmp_path):
     record = made_up(tmp_path, names=("a", "b", "c"))
-    logits = record.predictions.logits
+    logits = record.predictions.outputs
     probabilities = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     figure = score_figures.reliability(record.predictions.labels, probabilities)
     assert figure.axes[0].get_title(loc="left") == f"Calibration error {record.scores['ece']:.3f}"
@@ -88,9 +87,9 @@ def test_curves_show_training_and_validation(tmp_path):
 def test_little_to_draw_is_drawn(tmp_path):
     record = made_up(tmp_path, rows=1)
     (tmp_path / "log.jsonl").write_text(json.dumps({"step": 1, "loss": 0.5, "lr": 0.1}) + "\n")
-    assert "curves.png" in figures.draw(tmp_path, record.predictions, record.labels)
+    assert "curves.png" in {picture.name for picture in figures.draw(tmp_path, record)}
     (tmp_path / "log.jsonl").unlink()
-    assert "curves.png" not in figures.draw(tmp_path, record.predictions, record.labels)
+    assert "curves.png" not in {picture.name for picture in figures.draw(tmp_path, record)}
 
 
 def test_the_confusion_table_is_a_matrix_for_few_classes():

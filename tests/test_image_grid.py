@@ -12,7 +12,7 @@ import torch
 from transformers import AutoModelForImageClassification
 
 from hf_attn.attention import attention_map, swap_attention
-from hf_attn.explain.patches import maps_of
+from hf_attn.tasks.inputs.images.examples import maps_of
 
 SHARED = Path(os.environ.get("HF_ATTN_SHARED") or Path(__file__).parents[2] / "shared")
 VIT = SHARED / "checkpoints/vit-tiny-patch16-224-in1k"

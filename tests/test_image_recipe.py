@@ -146,7 +146,7 @@ def test_a_linear_probe_runs_the_backbone_once_and_changes_the_head_alone(model,
         return forward(self, pixel_values, *positional, **keywords)
 
     monkeypatch.setattr(ViTModel, "forward", counted)
-    monkeypatch.setattr("hf_attn.explain.image_report.patches.attend", lambda *_: [])
+    monkeypatch.setattr("hf_attn.tasks.inputs.images.examples.maps_of", lambda *_: {})
     scores = run(model, pictures, tmp_path / "run", "--linear_probe", "true", "--epochs", "5")
     assert seen[0] == 1 and sum(seen[1:]) == 48 + 18  # the first is tried on before anything is decoded
     before, after = weights(Path(model)), weights(tmp_path / "run")

@@ -3,7 +3,8 @@
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 
-from hf_attn.tasks.targets.labels import Labels, encode_labels
+from hf_attn.tasks.targets.labels import OneClass, SeveralLabels, encode_labels
+from hf_attn.tasks.targets.labels.encoding import KINDS
 
 
 def splits(train, validation=None, test=None, feature=None, **columns):
@@ -24,7 +25,7 @@ def encoded(data, column="label", **kwargs):
 def test_names_are_numbered_in_alphabetical_order():
     values, labels, feature = encoded(splits(["no", "yes", "no", "maybe"], ["yes", "maybe"], ["no", "no"]))
     assert values == [[1, 2, 1, 0], [2, 0], [1, 1]]
-    assert labels == Labels("single", ("maybe", "no", "yes"), "label", (1, 2, 1))
+    assert labels == OneClass(("maybe", "no", "yes"), "label", (1, 2, 1))
     assert feature == Value("int64")
     assert labels.problem_type == "single_label_classification" and labels.num_labels == 3
     assert labels.id2label == {0: "maybe", 1: "no", 2: "yes"}
@@ -78,7 +79,7 @@ def test_whole_numbers_are_a_regression_if_told():
 def test_lists_of_names_are_multi_label():
     found, labels, feature = encoded(splits([["b", "a"], [], ["b"]], [["a"]], [["b"]]))
     assert found == [[[1, 1], [0, 0], [0, 1]], [[1, 0]], [[0, 1]]]
-    assert labels == Labels("multi", ("a", "b"), "label", (1, 2)) and feature == List(Value("float32"))
+    assert labels == SeveralLabels(("a", "b"), "label", (1, 2)) and feature == List(Value("float32"))
     assert labels.problem_type == "multi_label_classification"
 
 
@@ -102,7 +103,7 @@ def test_several_columns_of_zero_and_one_are_multi_label():
     parts = Dataset.from_dict({"toxic": [1, 0, 1], "rude": [False, True, True]})
     found, labels, feature = encoded(DatasetDict(train=parts, validation=parts, test=parts), ["toxic", "rude"])
     assert found[0] == [[1, 0], [0, 1], [1, 1]] and feature == List(Value("float32"))
-    assert labels == Labels("multi", ("toxic", "rude"), ("toxic", "rude"), (2, 2))
+    assert labels == SeveralLabels(("toxic", "rude"), ("toxic", "rude"), (2, 2))
 
 
 def test_a_column_named_labels_is_replaced():
@@ -121,4 +122,4 @@ def test_a_class_that_test_lacks_is_told_and_kept(caplog):
 def test_the_problem_type_is_one_that_transformers_knows(kind):
     from transformers import PreTrainedConfig
 
-    assert PreTrainedConfig(problem_type=Labels(kind, ("a", "b")).problem_type)
+    assert PreTrainedConfig(problem_type=KINDS[kind](("a", "b")).problem_type)

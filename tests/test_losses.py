@@ -190,8 +190,8 @@ def test_probabilities_of_each_token_are_items_of_their_own(gamma):
 
 
 def test_balanced_weights_have_a_mean_of_one_over_the_rows():
-    from hf_attn.tasks.targets.labels.labels import Labels
-    from hf_attn.tasks.targets.labels.options import LossOptions
+    from hf_attn.tasks.targets.labels import OneClass, Options
 
-    weight = LossOptions(class_weights="balanced")._weight(Labels("single", ("a", "b", "c"), counts=(10, 4, 1)))
+    options = Options(class_weights="balanced")
+    weight = OneClass(("a", "b", "c"), counts=(10, 4, 1), options=options).weight
     torch.testing.assert_close(weight, torch.tensor([15 / 30, 15 / 12, 15 / 3]))

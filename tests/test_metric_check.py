@@ -7,11 +7,10 @@ from tiny_bert import TEXTS, save_tiny_bert
 
 from hf_attn.errors import InputError
 from hf_attn.recipes import text_classification
-from hf_attn.tasks.targets.labels.labels import Labels
-from hf_attn.tasks.targets.labels.metric_check import check_metric
+from hf_attn.tasks.targets.labels import Number, OneClass, SeveralLabels
 
-THREE = Labels("single", ("no", "perhaps", "yes"))
-MULTI, NUMBER = Labels("multi", ("a", "b")), Labels("regression", ())
+THREE = OneClass(("no", "perhaps", "yes"))
+MULTI, NUMBER = SeveralLabels(("a", "b")), Number(())
 
 
 @pytest.mark.parametrize(
@@ -19,7 +18,7 @@ MULTI, NUMBER = Labels("multi", ("a", "b")), Labels("regression", ())
     [
         ("auroc", THREE, [0, 2, 2, 0], "no row is 'perhaps'"),
         ("-auroc", THREE, [1, 1], "no row is 'no' or 'yes'"),
-        ("auroc", Labels("single", tuple("abcdef")), [0, 0], "no row is 'b' or 'c' or 'd', and 2 more"),
+        ("auroc", OneClass(tuple("abcdef")), [0, 0], "no row is 'b' or 'c' or 'd', and 2 more"),
         ("spearman", NUMBER, [2.5, 2.5, 2.5], "all its labels are 2.5"),
         ("pearson", NUMBER, [1.0], "all its labels are 1"),
         ("average_precision", MULTI, [[0.0, 0.0], [0.0, 0.0]], "no row has a label"),
@@ -27,7 +26,7 @@ MULTI, NUMBER = Labels("multi", ("a", "b")), Labels("regression", ())
 )
 def test_a_score_without_a_value_is_refused_with_the_reason(metric, labels, validation, reason):
     with pytest.raises(InputError, match=f"has no value on the validation split: {reason}; .*choose another") as caught:
-        check_metric(metric, labels, validation)
+        labels.check_metric(metric, validation)
     assert "\n" not in str(caught.value) and metric.removeprefix("-") not in str(caught.value).split("--metric")[1]
 
 
@@ -44,7 +43,7 @@ def test_a_score_without_a_value_is_refused_with_the_reason(metric, labels, vali
     ],
 )
 def test_a_score_with_a_value_is_taken(metric, labels, validation):
-    check_metric(metric, labels, validation)
+    labels.check_metric(metric, validation)
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,9 @@ from hf_attn.errors import InputError
 from hf_attn.models.compact_embedding import CompactEmbedding, compact_embedding
 from hf_attn.models.quickstart import checkpoint
 from hf_attn.models.trainable import train_mode
-from hf_attn.tasks.targets.labels import Labels
+from hf_attn.tasks.targets.labels import OneClass
 
-NAMES = Labels("single", ("no", "maybe", "yes"))
+NAMES = OneClass(("no", "maybe", "yes"))
 TINY = BertConfig(
     vocab_size=60,
     hidden_size=32,

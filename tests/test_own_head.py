@@ -17,7 +17,7 @@ import hf_attn
 from hf_attn import models
 from hf_attn.attention.modeling_cifar_resnet import CifarResNetForImageClassification, HfAttnCifarResNetConfig
 from hf_attn.models.own_head import OwnHead, matched
-from hf_attn.tasks.targets.labels import Labels
+from hf_attn.tasks.targets.labels import Number, SeveralLabels
 
 MNLI = ("contradiction", "neutral", "entailment")
 SORTED = ("contradiction", "entailment", "neutral")
@@ -157,7 +157,7 @@ def test_classes_without_names_are_taken_in_order_and_a_warning_says_so(tmp_path
 @pytest.mark.parametrize("kind", ["regression", "multi_label_classification"])
 def test_a_number_and_a_class_have_no_row_in_common(kind, tmp_path, caplog):
     stock, _ = save(tmp_path, "bert", ("value",) if kind == "regression" else ("toxic",), problem_type=kind)
-    number, toxic = Labels("regression"), Labels("multi", ("toxic",))
+    number, toxic = Number(), SeveralLabels(("toxic",))
     kept, new = (number, toxic) if kind == "regression" else (toxic, number)
     with caplog.at_level("INFO", logger="hf_attn"):
         assert torch.equal(hf_attn.load(tmp_path, labels=kept).classifier.weight, stock.classifier.weight)

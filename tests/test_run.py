@@ -15,15 +15,16 @@ from tiny_bert import TEXTS, save_tiny_bert
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from hf_attn.errors import InputError
-from hf_attn.explain.attended import attend, example, typical
+from hf_attn.explain.attended import attend, shown
 from hf_attn.models import check_text_model
 from hf_attn.models.checkpoint_files import check_model_folder
 from hf_attn.runs import machine
 from hf_attn.runs.folder import describe, finish, run_facts
+from hf_attn.tasks.inputs import text
 from hf_attn.tasks.inputs.example import AttentionExample
-from hf_attn.tasks.predict import predict
-from hf_attn.tasks.targets.labels.labels import Labels
-from hf_attn.tasks.targets.labels.scoring import right
+from hf_attn.tasks.inputs.text.examples import typical
+from hf_attn.tasks.predict import outputs, predict
+from hf_attn.tasks.targets.labels.encoding import KINDS
 from hf_attn.training.evaluation import Predictions
 
 
@@ -107,7 +108,7 @@ def test_predictions_parquet_single(tmp_path):
     record = made_up(tmp_path, names=("a", "b", "c"))
     describe(tmp_path, record)
     rows, names = read(tmp_path)
-    expected = torch.tensor(record.predictions.logits).double().softmax(-1).numpy()
+    expected = torch.tensor(record.predictions.outputs).double().softmax(-1).numpy()
     np.testing.assert_allclose([row["probabilities"] for row in rows], expected, atol=1e-12)
     assert [row["id"] for row in rows] == list(range(200))
     assert [row["label"] for row in rows] == ["abc"[i % 3] for i in range(200)]
@@ -118,7 +119,7 @@ def test_predictions_parquet_multi(tmp_path):
     record = made_up(tmp_path, names=("a", "b", "c"), kind="multi")
     describe(tmp_path, record)
     rows, names = read(tmp_path)
-    for row, truth, logits in zip(rows, record.predictions.labels, record.predictions.logits, strict=True):
+    for row, truth, logits in zip(rows, record.predictions.labels, record.predictions.outputs, strict=True):
         assert row["label"] == [name for name, on in zip(names, truth, strict=True) if on]
         assert set(row["prediction"]) == {name for name, logit in zip(names, logits, strict=True) if logit >= 0}
 
@@ -127,7 +128,7 @@ def test_predictions_parquet_regression(tmp_path):
     record = made_up(tmp_path, names=(), kind="regression")
     describe(tmp_path, record)
     rows, _ = read(tmp_path)
-    assert [row["prediction"] for row in rows] == record.predictions.logits[:, 0].tolist()
+    assert [row["prediction"] for row in rows] == record.predictions.outputs[:, 0].tolist()
     assert [row["label"] for row in rows] == record.predictions.labels.tolist()
     assert "probabilities" not in rows[0]
 
@@ -148,7 +149,7 @@ def test_attend_gives_the_eager_weights_of_the_first_token(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("problem_type", "names", "label", "shown"),
+    ("problem_type", "names", "label", "true"),
     [
         ("single_label_classification", ("lost", "paid"), 1, "paid"),
         ("multi_label_classification", ("lost", "paid", "other"), [1.0, 0.0, 1.0], "lost, other"),
@@ -156,12 +157,16 @@ def test_attend_gives_the_eager_weights_of_the_first_token(tmp_path):
         ("regression", (), 2.5, "2.5"),
     ],
 )
-def test_the_example_of_a_run_tells_the_true_label(tmp_path, problem_type, names, label, shown):
+def test_the_example_of_a_run_tells_the_true_label(tmp_path, problem_type, names, label, true):
     source = save_tiny_bert(tmp_path, names, problem_type)
     tokenizer, model = AutoTokenizer.from_pretrained(source), AutoModelForSequenceClassification.from_pretrained(source)
-    found = example(model, tokenizer, Dataset.from_list([{"text": TEXTS[0], "labels": label}]), "text")
-    assert found.label == shown and found.prediction
-    assert example(model, tokenizer, Dataset.from_list([{"text": TEXTS[0]}]), "text").label is None
+    examples = text.Examples(Dataset.from_list([{"text": TEXTS[0]}]), tokenizer, text.Options(dataset="here"))
+    target = {cls.problem_type: cls for cls in KINDS.values()}[problem_type](names)
+    ids, found = np.arange(1), outputs(model, text.read([TEXTS[0]]), tokenizer)
+    told = shown(model, examples, target, Predictions(ids, found, np.array([label]))).text
+    assert f", true {true}\n" in told and ", predicted " in told
+    told = shown(model, examples, target, Predictions(ids, found)).text
+    assert ", predicted " in told and ", true " not in told
 
 
 def test_the_example_of_a_run_is_one_that_is_right_and_readable():
@@ -184,7 +189,7 @@ def test_the_example_of_a_run_is_one_that_is_right_and_readable():
 )
 def test_what_is_right_of_each_kind_of_labels(kind, logits, truth, expected):
     names = () if kind == "regression" else ("a", "b")
-    found = right(Predictions(np.arange(len(truth)), np.array(logits), np.array(truth)), Labels(kind, names))
+    found = KINDS[kind](names).right(Predictions(np.arange(len(truth)), np.array(logits), np.array(truth)))
     assert found.tolist() == expected
 
 

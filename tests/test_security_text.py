@@ -42,7 +42,7 @@ def test_figures_take_no_name_for_mathematics(tmp_path, monkeypatch):
         record = made_up(tmp_path / kind, names=names, kind=kind, attention=attention)
         from hf_attn.runs import figures
 
-        figures.draw(tmp_path / kind, record.predictions, record.labels, record.attention)
+        figures.draw(tmp_path / kind, record)
     drawn.append(contact_sheet([np.zeros((8, 8, 3), np.uint8)], ["$x$\n→ $\\frac{"], "Errors"))
     for figure in drawn:
         figure.savefig(os.devnull, format="png")

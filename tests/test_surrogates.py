@@ -17,7 +17,7 @@ from hf_attn.data.reading import without_surrogates
 from hf_attn.errors import InputError
 from hf_attn.explain import attended
 from hf_attn.recipes import text_classification
-from hf_attn.tasks.targets.labels import Labels, load_splits
+from hf_attn.tasks.targets.labels import OneClass, load_splits
 
 HALF = "\ud83d"
 
@@ -53,7 +53,7 @@ def test_a_name_of_a_label_that_no_file_holds_is_refused_before_anything_is_trai
 
 def test_labels_in_hand_are_held_to_it():
     with pytest.raises(InputError, match="rename it"):
-        Labels("single", ("a", HALF))
+        OneClass(("a", HALF))
 
 
 @pytest.mark.parametrize(

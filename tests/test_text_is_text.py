@@ -11,9 +11,9 @@ from transformers import AutoTokenizer, ByT5Tokenizer, CanineTokenizer
 import hf_attn
 from hf_attn import models
 from hf_attn.explain import attended
-from hf_attn.tasks.inputs.text import bring_together, tokenize
+from hf_attn.tasks.inputs.text import bring_together, read, tokenize
 from hf_attn.tasks.inputs.text.encoding import encode, special_ids
-from hf_attn.tasks.predict import logits
+from hf_attn.tasks.predict import outputs
 
 LOOKALIKES = [
     "</s>",
@@ -90,7 +90,7 @@ def test_training_prediction_and_maps_see_the_same_tokens(tmp_path, monkeypatch,
     monkeypatch.setattr(type(model), "forward", spy(type(model).forward, seen), raising=True)
     tokenizer.save_pretrained(tmp_path / "again")
     for row, text in enumerate(LOOKALIKES):
-        logits(model, AutoTokenizer.from_pretrained(tmp_path / "again"), [text], None, 1)
+        outputs(model, read([text]), AutoTokenizer.from_pretrained(tmp_path / "again"), 1)
         assert seen["input_ids"] == trained[row]
         seen.clear()
         example = attended.attend(model, tokenizer, text)

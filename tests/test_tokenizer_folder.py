@@ -14,7 +14,7 @@ import hf_attn
 from hf_attn import models
 from hf_attn.errors import InputError
 from hf_attn.models import check_text_model
-from hf_attn.models.processors import TOKENIZERS
+from hf_attn.models.tokenizer import TOKENIZERS
 
 CANINE = CanineConfig(
     hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48, max_position_embeddings=128,

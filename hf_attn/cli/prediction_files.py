@@ -1,18 +1,20 @@
 """Predictions for texts or images, given or in a file, printed or written to one, for ``hf-attn predict``."""
 
+import itertools
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, nearest
 from ..interface.whole_files import whole
 
+if TYPE_CHECKING:
+    from ..tasks.table import Task
+
 OUTPUTS = (".jsonl", ".parquet")
-OWN = ("text", "text_pair", "image", "label", "score", "probabilities", "value")
-"""Columns of the output that are not the file's."""
 LINE_ENDS = re.compile("[\x85\u2028\u2029]")
 """What some readers of a file take for the end of a line."""
 Row = dict[str, Any]
@@ -54,50 +56,40 @@ def predict_to(
     """
     from transformers.utils.logging import disable_progress_bar
 
-    from ..data.reading import without_surrogates
-    from ..tasks.inputs.given import texts_of
+    from ..interface.printable import printable
     from ..tasks.predict import check_options, predict
 
     check_options(top_k, batch_size)
     if output is not None:
         check_output(Path(output), overwrite, given)
     disable_progress_bar()
-    inputs: Sequence[Any]
-    pairs = None
-    if run_takes_images(run):
-        if text or text_pair:
-            raise InputError("--text and --text_pair are for texts, and this model classifies images")
-        from ..tasks.inputs.images.prediction import read_images
-
-        names, inputs, table = read_images(given, image, delimiter, encoding)
-        rows: list[Row] = [{"image": without_surrogates(name)} for name in names]
-    else:
-        if image:
-            raise InputError("--image is for images, and this model classifies texts")
-        from ..tasks.inputs.text.reading import read_texts
-
-        inputs, pairs, table = read_texts(given, text, text_pair, delimiter, encoding)
-        inputs, pairs = texts_of(inputs, pairs)
-        rows = [{"text": first} for first in inputs]
-        for row, second in zip(rows, pairs or [], strict=False):
-            row["text_pair"] = second
-    kept = kept_columns(table, keep, [text or "text", text_pair, image or "image"])
-    found = predict(run, inputs, text_pair=pairs, top_k=top_k or (None if output else 1), batch_size=batch_size)
-    rows = [{name: column[at] for name, column in kept.items()} | row | found[at] for at, row in enumerate(rows)]
+    task = task_of_run(run)
+    where = {"text": text, "text_pair": text_pair, "image": image, "delimiter": delimiter, "encoding": encoding}
+    read = task.input.read_files(given, **where)
+    own = {*itertools.chain(*read.rows), *task.target.COLUMNS}
+    kept = kept_columns(read.table, keep, read.used, own)
+    found = predict(
+        run, read.inputs, text_pair=read.text_pair, top_k=top_k or (None if output else 1), batch_size=batch_size
+    )
     if output is None:
-        print("\n".join(readable(row) for row in rows))
+        for row, answer in zip(read.rows, found, strict=True):
+            print(task.target.printed(answer, printable(" / ".join(row.values()))))
     else:
-        write_rows(Path(output), rows)
-        print(f"{len(rows):,} predictions in {output}")
+        told = [{name: column[at] for name, column in kept.items()} for at in range(len(found))]
+        write_rows(Path(output), [a | b | c for a, b, c in zip(told, read.rows, found, strict=True)])
+        print(f"{len(found):,} predictions in {output}")
 
 
-def kept_columns(table: Any, keep: Sequence[str], used: Sequence[str | None]) -> dict[str, list[Any]]:
+def kept_columns(
+    table: Any, keep: Sequence[str], used: Sequence[str | None], own: Collection[str]
+) -> dict[str, list[Any]]:
     """Return the columns of a file that go into the output: those named like an id, and those in ``keep``.
 
     Args:
         table: of the file; None where there is none.
         keep: names of columns; ``all`` is every one.
         used: columns that are in the output already.
+        own: names of what the output has beside the file's columns.
 
     Raises:
         InputError: no file or no such column, or a name that the output has already.
@@ -114,20 +106,22 @@ def kept_columns(table: Any, keep: Sequence[str], used: Sequence[str | None]) ->
         raise InputError(f"--keep: no column {missing[0]!r} (columns: {', '.join(names)}){nearest(missing[0], names)}")
     every = "all" in keep
     chosen = [name for name in names if name not in used and (every or name in keep or IDS.fullmatch(name))]
-    taken = [name for name in chosen if name in OWN]
+    taken = [name for name in chosen if name in own]
     if taken:
         raise InputError(f"--keep: the output has a {taken[0]!r} of its own: rename that column of the file")
     return {name: list(table[name]) for name in chosen}
 
 
-def run_takes_images(run: str) -> bool:
-    """Return whether the model of a run classifies images, by its configuration; what cannot be loaded does not."""
+def task_of_run(run: str) -> "Task":
+    """Return the task of a run by its configuration; of what cannot be loaded, which is refused later, the first."""
     from ..tasks.predict import trained_task
+    from ..tasks.table import TASKS
 
+    first = next(iter(TASKS.values()))
     try:
-        return trained_task(run)[0] == "image-classification"
+        return trained_task(run)[0] or first
     except InputError:
-        return False
+        return first
 
 
 def check_output(path: Path, overwrite: bool, given: Sequence[str] = ()) -> None:
@@ -174,16 +168,3 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
 def escaped(found: re.Match[str]) -> str:
     """Return a character as JSON spells it in ASCII."""
     return f"\\u{ord(found[0]):04x}"
-
-
-def readable(row: Row) -> str:
-    """Return one prediction as lines to read: probability, label, and the text once."""
-    from ..interface.printable import printable
-
-    text = printable(" / ".join(row[name] for name in ("text", "text_pair", "image") if name in row))
-    if "value" in row:
-        return f"{row['value']!s:>8.8}  {text}"
-    lines = [f"{probability:.4f}  {printable(label)}" for label, probability in row["probabilities"].items()]
-    if isinstance(row["label"], list) and len(lines) == 1:
-        lines = [f"{score:.4f}  {printable(label)}" for label, score in zip(row["label"], row["score"], strict=True)]
-    return "\n".join([text, *(f"  {line}" for line in lines or ["no label"])])

@@ -15,6 +15,7 @@ __getattr__, __all__ = handed_on(
         "image_column": "images",
         "image_paths": "images",
         "limit": "splitting",
+        "load": "options",
         "load_splits": "sources",
         "train_loader": "batching",
     },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,12 +27,6 @@ class DataOptions:
     """Between the fields of csv and tsv files, such as ';' or tab; null is ',' for csv and tab for tsv."""
     encoding: str | None = None
     """Of csv, tsv, json, jsonl and txt files, such as cp1252 or shift_jis; null is UTF-8."""
-    label: str | list[str] = "label"
-    """Column of the label; several columns of 0 and 1, as '["a", "b"]', are a multi-label task."""
-    label_names: str | None = None
-    """Column with the names of numbered classes."""
-    problem: Literal["single", "multi", "regression"] | None = None
-    """One class, several labels or a number; null reads it off the label column."""
     validation_share: float = 0.1
     """Share of train that becomes the validation split where there is none."""
     test_share: float = 0.1
@@ -40,39 +34,44 @@ class DataOptions:
     skip_bad_rows: bool = False
     """Leave out rows without text, image or label, and say how many, instead of stopping."""
 
-    def load_splits(
-        self,
-        seed: int,
-        image: str | None = None,
-        text: Sequence[str | None] = (),
-        strata: Callable[[Dataset], np.ndarray] | None = None,
-    ) -> DatasetDict:
-        """Load the splits, and cut from train those that are missing.
 
-        Args:
-            seed: of the cuts.
-            image: column of images.
-            text: columns of texts.
-            strata: gives the class of each row, for the cuts.
+def load(
+    args: DataOptions,
+    *,
+    label: str | list[str] | None = None,
+    image: str | None = None,
+    text: Sequence[str | None] = (),
+    strata: Callable[[Dataset], np.ndarray] | None = None,
+    seed: int = 0,
+) -> DatasetDict:
+    """Load the splits that the arguments name, and cut from train those that are missing.
 
-        Raises:
-            InputError: whatever cannot be used.
-        """
-        from .. import data
+    Args:
+        args: where the data is and how it is read.
+        label: column, or columns, of the labels.
+        image: column of images.
+        text: columns of texts.
+        strata: gives the class of each row, for the cuts.
+        seed: of the cuts.
 
-        return data.load_splits(
-            self.dataset,
-            self.subset,
-            seed=seed,
-            validation=self.validation_share,
-            test=self.test_share,
-            label=self.label,
-            strata=strata,
-            image=image,
-            text=text,
-            delimiter=self.delimiter,
-            encoding=self.encoding,
-            revision=self.revision,
-            data_dir=self.data_dir,
-            skip_bad_rows=self.skip_bad_rows,
-        )
+    Raises:
+        InputError: whatever cannot be used.
+    """
+    from .sources import load_splits
+
+    return load_splits(
+        args.dataset,
+        args.subset,
+        seed=seed,
+        validation=args.validation_share,
+        test=args.test_share,
+        label=label,
+        strata=strata,
+        image=image,
+        text=text,
+        delimiter=args.delimiter,
+        encoding=args.encoding,
+        revision=args.revision,
+        data_dir=args.data_dir,
+        skip_bad_rows=args.skip_bad_rows,
+    )

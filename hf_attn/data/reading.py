@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import re
 from collections import Counter
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+
+log = logging.getLogger(__name__)
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 HALF = "half a surrogate pair, which is no character"
@@ -86,6 +89,17 @@ def without_surrogates(value: Any) -> Any:
     if isinstance(value, dict):
         return {without_surrogates(key): without_surrogates(item) for key, item in value.items()}
     return value
+
+
+def characters(texts: Sequence[str], what: str = "texts") -> list[str]:
+    """Return the texts with U+FFFD for each half of a surrogate pair, and a line in the log if there was one.
+
+    Such halves come from JSON, or from an argument whose bytes are not UTF-8; no tokenizer takes them.
+    """
+    bad = [row for row, text in enumerate(texts) if SURROGATE.search(text)]
+    if bad:
+        log.warning("%d %s hold %s, the first at %d: U+FFFD takes its place", len(bad), what, HALF, bad[0])
+    return [without_surrogates(text) for text in texts] if bad else list(texts)
 
 
 def refuse_duplicates(names: Sequence[str], where: str) -> None:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,21 @@ STYLE: dict[str, Any] = {
     "ytick.color": INK,
 }
 DPI = 150
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a run.
+
+    Attributes:
+        name: of its file, ``….png``.
+        caption: what it shows, in a line.
+        draw: makes it.
+    """
+
+    name: str
+    caption: str
+    draw: Callable[[], "Figure"]
 
 
 def styled(picture: Callable[..., "Figure"]) -> Callable[..., "Figure"]:

@@ -15,10 +15,9 @@ from ..attention.pooling import HEADS
 from ..attention.unsaved import name_unsaved
 from ..errors import InputError
 from .checkpoint import from_checkpoint, load_whole
+from .task_class import POOLED
 
 logger = logging.getLogger(__name__)
-
-TASK = "image-classification"
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,8 @@ class Head:
 
     def __post_init__(self) -> None:
         wrong = []
-        if self.task != TASK:
-            wrong.append(f"task {self.task!r} takes no pooling head, only {TASK} does")
+        if self.task != POOLED:
+            wrong.append(f"task {self.task!r} takes no pooling head, only {POOLED} does")
         if self.name is None:
             wrong.append(f"head_kwargs={dict(self.options or {})} need a head, one of {', '.join(HEADS)}")
         elif self.name not in HEADS:
@@ -92,7 +91,7 @@ def load_encoder(name: str, config: PreTrainedConfig, head: Head, **kwargs: Any)
         ValueError: there is none, or it cannot take the variant.
     """
     if isinstance(config, HfAttnHeadConfig):
-        encoder: Any = load_whole(name, task=TASK, **kwargs).backbone
+        encoder: Any = load_whole(name, task=POOLED, **kwargs).backbone
         if head.attention is None:
             return encoder
         return swap_attention(encoder, head.attention, head.include, **dict(head.attention_kwargs or {}))

@@ -9,10 +9,10 @@ from transformers import PreTrainedModel
 from ..errors import InputError
 from .adapter_files import is_adapter
 from .adapter_folder import load_adapter
-from .attention_head import TASK, Head, load_with_head
+from .attention_head import Head, load_with_head
 from .checkpoint import LabelSet, checkpoint_config, head_options, load_whole
 from .checkpoint_files import check_model_folder
-from .task_class import TASKS
+from .task_class import POOLED, TASKS
 
 
 def load(
@@ -54,7 +54,7 @@ def load(
     if task not in (None, *TASKS):
         raise InputError(f"task {task!r}: expected one of {', '.join(TASKS)}, or none for the model as it was saved")
     on_top = head is not None or bool(head_kwargs)
-    chosen = Head(task or TASK, head, head_kwargs, attention, attention_kwargs, include) if on_top else None
+    chosen = Head(task or POOLED, head, head_kwargs, attention, attention_kwargs, include) if on_top else None
     check_model_folder(name, cache_dir=kwargs.get("cache_dir"))
     if is_adapter(name):
         if head is not None:

@@ -18,6 +18,8 @@ from ..errors import InputError
 logger = logging.getLogger(__name__)
 
 HEADLESS = "feature-extraction"
+POOLED = "image-classification"
+"""The task whose models take a pooling head of this package."""
 TASKS = {
     "text-classification": AutoModelForSequenceClassification,
     "token-classification": AutoModelForTokenClassification,
@@ -53,7 +55,7 @@ def class_for(name: str, config: PreTrainedConfig, task: str | None, new_head: b
     if not heads[task]:
         others = [key for key in TASKS if heads[key] and key != HEADLESS]
         hint = f"; it has one for task={others[0]!r}" if others else ""
-        if task == "image-classification" and not others:
+        if task == POOLED and not others:
             hint = "; give it one, such as --head attention"
         raise InputError(f"{name}: transformers has no {task} head for {config.model_type!r}{hint}")
     if saved is None or saved in heads[task]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..interface.printable import without_tokens
 from ..interface.whole_files import write_text
+from ..tasks.table import TASKS
 from .lineage import base_of
 from .markdown import escape, fenced
 from .usage import usage
@@ -16,49 +17,23 @@ from .usage import usage
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
 
+    from ..interface.plotting import Picture
     from .record import RunRecord
 
-METRICS = {
-    "accuracy": ("accuracy", "Accuracy"),
-    "f1_macro": ("f1", "Macro F1"),
-    "f1_weighted": ("f1", "Weighted F1"),
-    "f1_micro": ("f1", "Micro F1"),
-    "mcc": ("matthews_correlation", "Matthews correlation"),
-    "auroc": ("roc_auc", "AUROC"),
-    "ece": ("ece", "Calibration error (15 bins)"),
-    "average_precision": ("average_precision", "Average precision"),
-    "pearson": ("pearsonr", "Pearson correlation"),
-    "spearman": ("spearmanr", "Spearman correlation"),
-    "mae": ("mae", "Mean absolute error"),
-    "rmse": ("rmse", "Root mean squared error"),
-    "loss": ("loss", "Loss"),
-}
-"""Score name -> (identifier on the Hub, name to read)."""
 SHOWN = ("model", "dataset", "attention", "epochs", "batch_size", "lr", "seed")
 """Arguments that a card always shows; the others where they differ from the default."""
 HIDDEN = ("output_dir", "overwrite", "resume", "trackers", "push_to_hub", "private", "log_every", "num_workers")
 DATA_FILES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".txt")
-NOUNS = {"text-classification": "text", "image-classification": "image"}
-CAPTIONS = {
-    "curves.png": "Loss, validation score and learning rate by step",
-    "confusion.png": "Confusion matrix of the test split",
-    "classes.png": "Precision and recall of each label on the test split",
-    "scatter.png": "Predicted against true values on the test split",
-    "reliability.png": "How far confidence can be trusted, on the test split",
-    "attention.png": "Where the model attends in one test example",
-    "patches.png": "Where the model attends in some test images",
-    "errors.png": "The test images on which the model is most wrong",
-}
 
 
-def write(folder: Path, record: "RunRecord", facts: dict[str, Any], drawn: Sequence[str]) -> None:
+def write(folder: Path, record: "RunRecord", facts: dict[str, Any], drawn: "Sequence[Picture]") -> None:
     """Write ``README.md`` of a run.
 
     Args:
         folder: The run folder.
         record: What the recipe knows of its run.
         facts: What ``run.json`` holds.
-        drawn: Names of the files in ``figures/``.
+        drawn: What is in ``figures/``.
 
     Raises:
         ValueError: The metadata does not come back as written.
@@ -99,7 +74,7 @@ def eval_results(record: "RunRecord") -> "list[EvalResult]":
     dataset = getattr(record.config, "dataset", None)
     results = []
     for name, value in record.scores.items():
-        kind, readable = METRICS.get(name, (name, name))
+        kind, readable = record.target.METRICS.get(name, (name, name))
         results.append(
             EvalResult(
                 task_type=record.task,
@@ -115,7 +90,7 @@ def eval_results(record: "RunRecord") -> "list[EvalResult]":
     return results
 
 
-def body(folder: Path, record: "RunRecord", facts: dict[str, Any], drawn: Sequence[str]) -> str:
+def body(folder: Path, record: "RunRecord", facts: dict[str, Any], drawn: "Sequence[Picture]") -> str:
     """Return the card's markdown below the metadata."""
     parts = [
         f"# {escape(folder.resolve().name)}",
@@ -125,7 +100,7 @@ def body(folder: Path, record: "RunRecord", facts: dict[str, Any], drawn: Sequen
         "## Scores",
         score_table(record),
         *([fenced(record.report)] if record.report else []),
-        *(f"![{CAPTIONS.get(name, name)}](figures/{name})" for name in drawn),
+        *(f"![{picture.caption}](figures/{picture.name})" for picture in drawn),
         "## Training",
         argument_table(record.config),
         circumstances(facts),
@@ -137,13 +112,7 @@ def body(folder: Path, record: "RunRecord", facts: dict[str, Any], drawn: Sequen
 
 def summary(record: "RunRecord") -> str:
     """Say in a sentence or two what this model is."""
-    names = record.labels.names
-    what = {
-        "single": f"one of {len(names)} classes",
-        "multi": f"any number of {len(names)} labels",
-        "regression": "a number",
-    }[record.labels.kind]
-    given = NOUNS.get(record.task, "example")
+    names, given, what = record.target.names, TASKS[record.task].input.NOUN, record.target.sentence
     base = origin(getattr(record.config, "model", None))
     line = f"{base}, fine-tuned to give each {given} {what}, by `hf-attn {record.config.recipe}`."
     return line + (f"\n\nLabels: {', '.join(escape(str(name)) for name in names)}." if names else "")
@@ -168,14 +137,19 @@ def score_table(record: "RunRecord") -> str:
     rows = [["Score", *splits], ["---", *["---:"] * len(splits)]]
     for name in names:
         values = [scores.get(name) for scores in splits.values()]
-        rows.append([escape(METRICS.get(name, (name, name))[1]), *("" if v is None else f"{v:.4f}" for v in values)])
+        rows.append(
+            [
+                escape(record.target.METRICS.get(name, (name, name))[1]),
+                *("" if v is None else f"{v:.4f}" for v in values),
+            ]
+        )
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     if how := scored_by(record.config):
         table += f"\n\nThe test scores are those of the model with {how}; loaded as above, it runs without."
     if record.interval is None:
         return table
     low, high = record.interval
-    name = escape(METRICS.get(record.metric, ("", record.metric))[1])
+    name = escape(record.target.METRICS.get(record.metric, ("", record.metric))[1])
     count = len(record.predictions.ids)
     return f"{table}\n\n{name} on test: 95 % bootstrap interval {low:.4f} to {high:.4f} ({count:,} examples)."
 

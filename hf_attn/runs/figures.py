@@ -1,62 +1,34 @@
-"""The pictures of a run: learning curves, confusions, reliability, and where the model attends."""
+"""The pictures of a run: learning curves, and what its target and its examples have to show."""
 
 import json
-from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..interface.plotting import BLUE, GREY, ORANGE, canvas, save, styled
-from ..tasks.inputs.example import AttentionExample
-from ..tasks.inputs.text.shown import attention_heat
-from ..tasks.targets.labels.figures import classes, confusion, reliability, scatter
+from ..interface.plotting import BLUE, GREY, ORANGE, Picture, canvas, save, styled
+from .record import RunRecord
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ..tasks.targets.labels.labels import Labels
-    from ..training.evaluation import Predictions
 
+def draw(folder: Path, record: RunRecord) -> list[Picture]:
+    """Draw what the run folder has data for into ``folder/figures`` and return what was drawn.
 
-def draw(
-    folder: Path,
-    predictions: "Predictions",
-    labels: "Labels",
-    attention: AttentionExample | None = None,
-    metric: str | None = None,
-    more: "Mapping[str, Callable[[], Figure]] | None" = None,
-) -> list[str]:
-    """Draw what the run folder has data for into ``folder/figures`` and return the files' names.
-
-    Curves come from ``folder/log.jsonl``. Classification gets a confusion matrix (for several labels an example:
-    precision and recall of each label) and a reliability diagram, regression a scatter plot. ``more`` names further
-    pictures and what draws them.
+    Curves come from ``folder/log.jsonl``, pictures of the test split from the target, the others from the record.
     """
-    from ..tasks.targets.labels.scoring import probabilities as probabilities_of
-
-    pictures: dict[str, Figure] = {}
-    log = read_log(folder / "log.jsonl")
+    log, pictures = read_log(folder / "log.jsonl"), [*record.pictures]
+    if record.predictions.labels is not None and len(record.predictions):
+        pictures = [*record.target.pictures(record.predictions), *pictures]
     if any("loss" in row for row in log):
-        pictures["curves.png"] = curves(log, metric)
-    if predictions.labels is not None and len(predictions.labels):
-        truth = np.asarray(predictions.labels)
-        if labels.kind == "regression":
-            pictures["scatter.png"] = scatter(truth.reshape(-1), predictions.logits.reshape(-1))
-        else:
-            probabilities = probabilities_of(predictions, labels)
-            if labels.kind == "single":
-                pictures["confusion.png"] = confusion(truth, probabilities.argmax(-1), labels.names)
-            else:
-                pictures["classes.png"] = classes(truth, probabilities >= 0.5, labels.names)
-            pictures["reliability.png"] = reliability(truth, probabilities)
-    if attention is not None:
-        pictures["attention.png"] = attention_heat(attention)
-    pictures |= {name: picture() for name, picture in (more or {}).items()}
+        caption = "Loss, validation score and learning rate by step"
+        pictures = [Picture("curves.png", caption, partial(curves, log, record.metric)), *pictures]
     (folder / "figures").mkdir(exist_ok=True)
-    for name, figure in pictures.items():
-        save(figure, folder / "figures" / name)
-    return list(pictures)
+    for picture in pictures:
+        save(picture.draw(), folder / "figures" / picture.name)
+    return pictures
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:

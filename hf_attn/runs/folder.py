@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
     from transformers import PreTrainedModel
 
-    from ..tasks.targets.labels.labels import Labels
+    from ..tasks.contracts import Target
     from ..training.evaluation import Predictions
 
 
@@ -67,15 +67,14 @@ def complete(
     Returns:
         The scores of the test split.
     """
-    from ..tasks.targets.labels.scoring import interval, report, scores
     from . import hub
 
-    predictions, labels, args, metric = record.predictions, record.labels, record.config, record.history.metric
+    predictions, target, args, metric = record.predictions, record.target, record.config, record.history.metric
     record = dataclasses.replace(
         record,
-        scores=scores(predictions, labels, [metric]),
-        interval=interval(predictions, labels, metric),
-        report=report(predictions, labels),
+        scores=target.scores(predictions, [metric]),
+        interval=target.interval(predictions, metric),
+        report=target.report(predictions),
     )
     finish(model, processor, record, accelerator)
     if accelerator.is_main_process:
@@ -152,18 +151,17 @@ def describe(
         OSError: A file could not be written; none is left cut short.
     """
     facts = run_facts(record, processes=processes, precision=precision)
-    write_predictions(folder / PREDICTIONS, record.predictions, record.labels, record.sources)
+    write_predictions(folder / PREDICTIONS, record.predictions, record.target, record.names)
     written = [*saved, folder / PREDICTIONS]
     if record.unlabelled is not None:
-        ids = {name: [column[row] for row in record.unlabelled.ids] for name, column in record.unlabelled_ids.items()}
-        write_predictions(folder / UNLABELLED, record.unlabelled, record.labels, ids=ids)
+        write_predictions(folder / UNLABELLED, record.unlabelled, record.target, record.unlabelled_names)
         written.append(folder / UNLABELLED)
     with (folder / LOG).open("a", encoding="utf-8") as log:
         scores = {f"test/{name}": value for name, value in record.scores.items()}
         log.write(json.dumps({"step": record.history.step, **scores, REPORT: record.report}) + "\n")
-    drawn = figures.draw(folder, record.predictions, record.labels, record.attention, record.metric, record.pictures)
+    drawn = figures.draw(folder, record)
     card.write(folder, record, facts, drawn)
-    written += [folder / CARD, *(folder / FIGURES / name for name in drawn)]
+    written += [folder / CARD, *(folder / FIGURES / picture.name for picture in drawn)]
     facts["files"] = digests(folder, written)
     write_text(folder / RECORD, without_tokens(json.dumps(facts, indent=2, ensure_ascii=False, default=str)) + "\n")
 
@@ -199,43 +197,22 @@ def run_facts(record: RunRecord, *, processes: int = 1, precision: str = "no") -
 
 
 def write_predictions(
-    path: Path,
-    predictions: "Predictions",
-    labels: "Labels",
-    sources: Sequence[str | None] = (),
-    ids: Mapping[str, Sequence[Any]] | None = None,
+    path: Path, predictions: "Predictions", target: "Target", names: Mapping[str, Sequence[Any]]
 ) -> None:
-    """Write one row an example: id, label, prediction, and (but for regression) probabilities in the labels' order.
+    """Write one row an example: id, what tells it apart, and the columns of the target: label, prediction, and so on.
 
-    Where its file is known, ``path`` names it; ``ids`` are columns of the data that tell its rows apart.
+    The names of what is predicted, in the order of probabilities, are in the file's metadata under ``labels``.
 
-    Labels and predictions are names (single), lists of names (multi) or numbers (regression). The names, in the order
-    of the probabilities, are in the file's metadata under ``labels``.
+    Args:
+        path: Of the file.
+        predictions: Of a split.
+        target: What is predicted.
+        names: Columns of the split, of which each has a value for every row number.
     """
     import pyarrow
     import pyarrow.parquet
 
-    from ..tasks.predict import label_of
-    from ..tasks.targets.labels.scoring import probabilities as probabilities_of
-
-    columns: dict[str, Any] = {"id": np.asarray(predictions.ids), **(ids or {})}
-    if any(sources):
-        columns["path"] = [sources[row] for row in predictions.ids]
-    if labels.kind == "regression":
-        columns["label"] = None if predictions.labels is None else np.asarray(predictions.labels, float).reshape(-1)
-        columns["prediction"] = predictions.logits.reshape(-1).astype(float)
-    else:
-        probabilities = probabilities_of(predictions, labels)
-        columns["label"] = None if predictions.labels is None else true_names(predictions.labels, labels)
-        columns["prediction"] = [label_of(row, labels.names, labels.kind, None)["label"] for row in probabilities]
-        columns["probabilities"] = list(probabilities)
-    table = pyarrow.table({name: column for name, column in columns.items() if column is not None})
+    told = {name: [column[row] for row in predictions.ids] for name, column in names.items()}
+    table = pyarrow.table({"id": np.asarray(predictions.ids), **told, **target.columns(predictions)})
     with whole(path) as place:
-        pyarrow.parquet.write_table(table.replace_schema_metadata({"labels": json.dumps(labels.names)}), place)
-
-
-def true_names(values: Any, labels: "Labels") -> list[Any]:
-    """Return the names of true labels: one an example (single), or a list an example (multi)."""
-    if labels.kind == "single":
-        return [labels.names[int(value)] for value in values]
-    return [[name for name, on in zip(labels.names, row, strict=True) if on] for row in np.asarray(values)]
+        pyarrow.parquet.write_table(table.replace_schema_metadata({"labels": json.dumps(target.names)}), place)

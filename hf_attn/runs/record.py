@@ -1,15 +1,12 @@
 """What a recipe knows of its run when it ends."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..tasks.inputs.example import AttentionExample
-
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from ..tasks.targets.labels import Labels
+    from ..interface.plotting import Picture
+    from ..tasks.contracts import Target
     from ..training.config import TrainConfig
     from ..training.evaluation import Predictions
     from ..training.history import History
@@ -21,38 +18,41 @@ class RunRecord:
 
     config: "TrainConfig"
     """The recipe's arguments; of its own ones, ``model``, ``dataset`` and ``attention`` are read for the card."""
+    task: str
+    """A name of ``tasks.table``, as the Hub has it."""
+    target: "Target"
+    """What is predicted: it scores, draws, words and tabulates the predictions."""
     history: "History"
     """How the training went, as ``fit`` returns it, with the validation scores of the best model."""
-    labels: "Labels"
-    """Kind of the labels and their names."""
     predictions: "Predictions"
-    """Logits and labels of the test split."""
+    """Of the test split."""
     scores: Mapping[str, float] = field(default_factory=dict)
     """Scores of the test split."""
     interval: tuple[float, float] | None = None
     """95 % bootstrap interval of ``history.metric`` on the test split."""
     report: str = ""
     """Text of the target's ``report``; shown in the card."""
-    fingerprint: str = ""
-    """sha256 of the data, of ``data.sources.fingerprint``."""
-    attention: AttentionExample | None = None
-    """One test example and where the model attends in it, of ``attended.attend``."""
-    pictures: "Mapping[str, Callable[[], Figure]]" = field(default_factory=dict)
-    """More figures of the recipe's own: file name in ``figures/`` and what draws it."""
-    task: str = "text-classification"
-    """Pipeline name of the Hub."""
-    sources: Sequence[str | None] = ()
-    """File of each test example, by id, for ``predictions.parquet``; empty where there are none."""
+    pictures: "Sequence[Picture]" = ()
+    """Beside the curves and the target's: where the model attends, and whatever else a recipe draws."""
+    text: str = ""
+    """The same for a terminal."""
+    names: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    """What tells the test examples apart, by their ids: columns for ``predictions.parquet``."""
     unlabelled: "Predictions | None" = None
     """For a test split without labels."""
-    unlabelled_ids: Mapping[str, Sequence[Any]] = field(default_factory=dict)
-    """Columns of that split that tell its rows apart, by name, for ``unlabelled.parquet``."""
+    unlabelled_names: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    """The same of that split, for ``unlabelled.parquet``."""
     language: str | None = None
     """Language code of the data, for the card."""
     licence: str | None = None
     """Licence identifier of the model, for the card; leave out what you do not know."""
     dataset_licence: str | None = None
     """Licence of the data, for the card."""
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of the data, of ``data.sources.fingerprint``; empty where it is not known."""
+        return self.history.data
 
     @property
     def metric(self) -> str:

@@ -4,38 +4,18 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..tasks.table import TASKS
+
 if TYPE_CHECKING:
     from .record import RunRecord
-
-USAGE = {
-    "text-classification": """\
-predictions = hf_attn.predict(model_id, ["a text"])
-
-# the same by transformers alone
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-tokenizer = AutoTokenizer.from_pretrained(model_id)
-model = AutoModelForSequenceClassification.from_pretrained(model_id{trust})
-logits = model(**tokenizer(["a text"], return_tensors="pt")).logits""",
-    "image-classification": """\
-predictions = hf_attn.predict(model_id, ["photo.jpg"])
-
-# the same by transformers alone
-from PIL import Image
-from transformers import AutoImageProcessor, AutoModelForImageClassification
-
-processor = AutoImageProcessor.from_pretrained(model_id)
-model = AutoModelForImageClassification.from_pretrained(model_id{trust})
-logits = model(**processor(Image.open("photo.jpg").convert("RGB"), return_tensors="pt")).logits""",
-}
-"""How a model of each task is used, after ``model_id`` is set."""
 
 
 def usage(folder: Path, record: "RunRecord") -> str:
     """Return a snippet that loads the model, and what it needs for that."""
     attention = getattr(record.config, "attention", None)
     own = attention or getattr(record.config, "head", None)
-    code = USAGE[record.task].format(trust=", trust_remote_code=True" if own else "")
+    task = TASKS[record.task]
+    code = task.input.USAGE.format(auto=task.auto, trust=", trust_remote_code=True" if own else "")
     if attention and is_own_variant(attention):
         saved = code_file_of(attention, folder).exists()
         need = f"The attention of this model is the variant `{attention}`, of neither transformers nor `hf_attn`. "

@@ -6,9 +6,13 @@ __getattr__, __all__ = handed_on(
     __name__,
     {
         "TrainConfig": "config",
+        "augmented": "around",
+        "collate_features": "probing",
         "eval_loader": "loaders",
+        "faster_training": "cpu",
         "fit": "loop",
         "predict": "evaluation",
+        "probe": "probing",
         "start": "loop",
         "train_loader": "loaders",
     },

@@ -1,19 +1,25 @@
-"""What a model predicts for a split, on any number of processes: the one loop that runs a model over rows."""
+"""The one loop that runs a model over rows: of a split, on any number of processes, or of what a user gives."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..attention.modes import evaluation_mode
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+
+Batch = dict[str, Tensor]
+Outputs = Callable[[nn.Module, Batch], "Tensor | Sequence[Any]"]
+"""What is kept of a model for a batch without labels and ids: one item a row."""
+Part = tuple[np.ndarray, "np.ndarray | list[Any]", "np.ndarray | list[Any] | None"]
 
 
 @dataclass(frozen=True)
@@ -22,19 +28,26 @@ class Predictions:
 
     Attributes:
         ids: (rows,) int64 row numbers, in order.
-        logits: (rows, outputs) float32.
-        labels: (rows,) or (rows, outputs), or None if the split has none.
+        outputs: one item a row: an array (rows, …) where they are of one shape, such as logits in float32; else a list.
+        labels: one item a row likewise, or None if the split has none.
     """
 
     ids: np.ndarray
-    logits: np.ndarray
-    labels: np.ndarray | None = None
+    outputs: Any
+    labels: Any = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
 
-def predict(model: nn.Module, loader: Iterable[dict[str, torch.Tensor]], accelerator: Accelerator) -> Predictions:
+def logits(model: nn.Module, inputs: Batch) -> Tensor:
+    """Return the logits of a batch, (batch, outputs)."""
+    return model(**inputs).logits
+
+
+def predict(
+    model: nn.Module, loader: Iterable[Batch], accelerator: Accelerator, outputs: Outputs = logits
+) -> Predictions:
     """Predict every row once, and give all of them, in order, to every process.
 
     The loader gives each process rows of its own (``data.eval_loader``), any number of them, with their ``ids``.
@@ -43,16 +56,54 @@ def predict(model: nn.Module, loader: Iterable[dict[str, torch.Tensor]], acceler
     from accelerate.utils import gather_object
 
     plain = accelerator.unwrap_model(model)  # the wrapper of several processes waits for batches that not all have
-    parts = []
-    with evaluation_mode(plain), torch.inference_mode(), accelerator.autocast():
-        for batch in loader:
-            inputs = {name: tensor.to(accelerator.device, non_blocking=True) for name, tensor in batch.items()}
+    mine = run(plain, loader, accelerator.device, outputs, accelerator.autocast())
+    return in_order(gather_object(mine) if accelerator.num_processes > 1 else mine)
+
+
+def run(
+    model: nn.Module,
+    batches: Iterable[Batch],
+    device: torch.device,
+    outputs: Outputs = logits,
+    context: AbstractContextManager[Any] | None = None,
+) -> list[Part]:
+    """Run a model over batches: the ids of each, what ``outputs`` keeps, and the labels where there are any.
+
+    Args:
+        model: in any mode, in which it is left.
+        batches: with ``ids``.
+        device: of the model.
+        outputs: what is kept of the model.
+        context: around all of it, such as autocast.
+    """
+    parts: list[Part] = []
+    with evaluation_mode(model), torch.inference_mode(), context or nullcontext():
+        for batch in batches:
+            inputs = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
             ids, truth = inputs.pop("ids"), inputs.pop("labels", None)
-            parts.append((ids, plain(**inputs).logits.float(), truth))
-    mine = [tuple(None if tensor is None else tensor.cpu().numpy() for tensor in part) for part in parts]
-    gathered = gather_object(mine) if accelerator.num_processes > 1 else mine
-    rows, outputs = (np.concatenate([part[index] for part in gathered]) for index in (0, 1))
-    order = np.argsort(rows)
-    labelled = gathered[0][2] is not None
-    values = np.concatenate([part[2] for part in gathered])[order] if labelled else None
-    return Predictions(rows[order], outputs[order], values)
+            found = _on_cpu(outputs(model, inputs))
+            parts.append((ids.cpu().numpy(), found, None if truth is None else _on_cpu(truth)))
+    return parts
+
+
+def in_order(parts: Sequence[Part]) -> Predictions:
+    """Put parts of :func:`run` together, rows by their ids."""
+    ids = np.concatenate([part[0] for part in parts])
+    order = np.argsort(ids)
+    labelled = parts[0][2] is not None
+    truth = _joined([part[2] for part in parts], order) if labelled else None
+    return Predictions(ids[order], _joined([part[1] for part in parts], order), truth)
+
+
+def _on_cpu(items: Tensor | Sequence[Any]) -> np.ndarray | list[Any]:
+    if not isinstance(items, Tensor):
+        return list(items)
+    return (items.float() if items.is_floating_point() else items).cpu().numpy()
+
+
+def _joined(parts: Sequence[Any], order: np.ndarray) -> Any:
+    """The items of all parts in an order: an array where they are of one shape, else a list."""
+    if all(isinstance(part, np.ndarray) and part.shape[1:] == parts[0].shape[1:] for part in parts):
+        return np.concatenate(parts)[order]
+    items = [item for part in parts for item in part]
+    return [items[at] for at in order]

@@ -5,13 +5,9 @@ Mean = sum over all batches of the loss ÷ sum over all batches of :func:`item_c
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-
-from ...training.step import Batch, LossFn
+from torch import Tensor
 
 IGNORED = -100
 """Label of an item that counts for nothing, as in torch and transformers."""
@@ -113,15 +109,6 @@ def item_count(labels: Tensor, weight: Tensor | None = None) -> Tensor:
     if weight is None:
         return kept.sum().float()
     return weight.to(labels.device)[labels.where(kept, 0)].where(kept, 0).sum()
-
-
-def with_augmentation(loss_fn: LossFn, augment: Callable[[Batch], Batch]) -> LossFn:
-    """The loss of batches that ``augment`` has changed; it is called on the device, once for each batch."""
-
-    def loss(model: nn.Module, batch: Batch) -> Tensor:
-        return loss_fn(model, augment(batch))
-
-    return loss
 
 
 def _exact(logits: Tensor) -> Tensor:

@@ -2,14 +2,43 @@
 
 from ....interface.lazy import handed_on
 
+NOUN = "image"
+USAGE = """\
+predictions = hf_attn.predict(model_id, ["photo.jpg"])
+
+# the same by transformers alone
+from PIL import Image
+from transformers import AutoImageProcessor, {auto}
+
+processor = AutoImageProcessor.from_pretrained(model_id)
+model = {auto}.from_pretrained(model_id{trust})
+logits = model(**processor(Image.open("photo.jpg").convert("RGB"), return_tensors="pt")).logits"""
+"""How a model is used, after ``model_id`` is set; ``auto`` is its Auto class, ``trust`` a further argument."""
+
 __getattr__, __all__ = handed_on(
     __name__,
     {
+        "Augment": "augmentation",
+        "AugmentOptions": "options",
+        "Examples": "examples",
+        "Options": "options",
         "PixelRows": "pixels",
         "Processing": "processing",
+        "attend": "examples",
+        "batches": "prediction",
+        "check_folder": "prediction",
         "check_image_size": "processing",
         "collate_images": "pixels",
+        "files": "splits",
         "load_pixels": "pixel_loading",
+        "load_processing": "splits",
+        "load_processor": "prediction",
+        "load_splits": "splits",
+        "names": "splits",
+        "read": "given",
+        "read_files": "reading",
+        "rows": "splits",
         "set_image_size": "processing",
+        "takes": "prediction",
     },
 )

@@ -2,12 +2,36 @@
 
 from ....interface.lazy import handed_on
 
+NOUN = "text"
+USAGE = """\
+predictions = hf_attn.predict(model_id, ["a text"])
+
+# the same by transformers alone
+from transformers import {auto}, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained(model_id)
+model = {auto}.from_pretrained(model_id{trust})
+logits = model(**tokenizer(["a text"], return_tensors="pt")).logits"""
+"""How a model is used, after ``model_id`` is set; ``auto`` is its Auto class, ``trust`` a further argument."""
+
 __getattr__, __all__ = handed_on(
     __name__,
     {
+        "Examples": "examples",
+        "Options": "options",
+        "attend": "examples",
+        "batches": "prediction",
         "bring_together": "agreement",
+        "check_folder": "prediction",
         "check_text": "tokens",
         "collate": "tokens",
+        "load_processor": "prediction",
+        "load_splits": "tokens",
+        "names": "tokens",
+        "read": "given",
+        "read_files": "reading",
+        "rows": "tokens",
+        "takes": "prediction",
         "tokenize": "tokens",
     },
 )

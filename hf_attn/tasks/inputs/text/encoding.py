@@ -12,7 +12,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from ....data.columns import listing
-from ....data.reading import HALF, SURROGATE, without_surrogates
+from ....data.reading import characters
 from ....errors import InputError
 
 log = logging.getLogger(__name__)
@@ -59,17 +59,6 @@ def encode(
     if empty:
         raise InputError(f"no token is left of {len(empty)} texts (rows {listing(empty)}, from 0): leave them out")
     return found
-
-
-def characters(texts: Sequence[str], what: str = "texts") -> list[str]:
-    """Return the texts with U+FFFD for each half of a surrogate pair, and a line in the log if there was one.
-
-    Such halves come from JSON, or from an argument whose bytes are not UTF-8; no tokenizer takes them.
-    """
-    bad = [row for row, text in enumerate(texts) if SURROGATE.search(text)]
-    if bad:
-        log.warning("%d %s hold %s, the first at %d: U+FFFD takes its place", len(bad), what, HALF, bad[0])
-    return [without_surrogates(text) for text in texts] if bad else list(texts)
 
 
 def limit(tokenizer: Any, max_length: int | None = None) -> int | None:

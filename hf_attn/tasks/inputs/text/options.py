@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ....data.options import DataOptions
 
-if TYPE_CHECKING:
-    import numpy as np
-    from datasets import Dataset, DatasetDict
-
 
 @dataclass(kw_only=True)
-class TextOptions(DataOptions):
+class Options(DataOptions):
     """Texts"""
 
     text: str = "text"
@@ -28,19 +22,3 @@ class TextOptions(DataOptions):
         """What is wrong with the values, one line each."""
         wrong = self.max_length is not None and self.max_length < 1
         return [f"max_length is {self.max_length}: it must be above 0, or null"] if wrong else []
-
-    def load_texts(self, seed: int, strata: Callable[[Dataset], np.ndarray] | None = None) -> DatasetDict:
-        """Load and check the splits.
-
-        Args:
-            seed: of the cuts.
-            strata: gives the class of each row, for the cuts.
-
-        Raises:
-            InputError: whatever cannot be used, all of it at once where that can be.
-        """
-        from .tokens import check_text
-
-        splits = self.load_splits(seed, text=(self.text, self.text_pair), strata=strata)
-        check_text(splits, self.text, self.text_pair, self.label)
-        return splits

@@ -8,10 +8,36 @@ from pathlib import Path
 from typing import Any
 
 from ....errors import InputError
+from ..given import GivenFiles, for_tables
+from .given import read
 
 logger = logging.getLogger(__name__)
 
 AS_TEXTS = "; if these words are the text, put them into a .txt file, a text a line"
+
+
+def read_files(
+    given: Sequence[str],
+    *,
+    text: str | None = None,
+    text_pair: str | None = None,
+    image: str | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+) -> GivenFiles:
+    """Return what a command was given as texts; arguments as of :func:`read_texts`.
+
+    Raises:
+        InputError: a column of images, or whatever :func:`read_texts` refuses.
+    """
+    if image:
+        raise InputError("--image is for images, and this model classifies texts")
+    texts, pairs, table = read_texts(given, text, text_pair, delimiter, encoding)
+    found = read(texts, pairs)
+    rows = [{"text": first} for first in found.texts]
+    for row, second in zip(rows, found.text_pair or [], strict=False):
+        row["text_pair"] = second
+    return GivenFiles(found.texts, rows, table, (text or "text", text_pair), found.text_pair)
 
 
 def read_texts(
@@ -36,14 +62,12 @@ def read_texts(
     """
     path = file_of(given)
     if path is None:
-        from ..given import for_tables
-
         for_tables(text=text, delimiter=delimiter, encoding=encoding)
         if text_pair is not None and len(given) > 1:
             raise InputError(f"--text_pair goes with one text, {len(given)} were given: put the pairs into a file")
         return list(given), None if text_pair is None else [text_pair], None
     from ....data.contents import extension
-    from ....data.files import read
+    from ....data.files import read as read_table
 
     if extension(path) == ".txt" and delimiter is None:
         if text or text_pair:
@@ -53,7 +77,7 @@ def read_texts(
             )
         return read_lines(path, encoding), None, None
     try:
-        table = read(path, delimiter=delimiter, encoding=encoding, texts=("text",))
+        table = read_table(path, delimiter=delimiter, encoding=encoding, texts=("text",))
     except InputError as error:
         raise error if ends_like_a_file(given[0]) else InputError(f"{error}{AS_TEXTS}") from None
     names = [column_name(table, text, path), *([text_pair] if text_pair else [])]

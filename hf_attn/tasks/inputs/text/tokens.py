@@ -9,18 +9,43 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from .... import data
 from ....data.columns import UNLABELLED, missing, refuse
 from ....data.origin import unusable, where
 from ....errors import InputError
 from .encoding import encode, limit, lookalike
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from accelerate import Accelerator
     from datasets import Dataset, DatasetDict
+
+    from .options import Options
 
 log = logging.getLogger(__name__)
 
 CHUNK = 1000
 """Rows tokenized at once."""
+
+
+def load_splits(
+    args: Options, label: str | list[str] | None = None, strata: Callable[[Dataset], np.ndarray] | None = None
+) -> DatasetDict:
+    """Load and check the splits that the arguments of a run name.
+
+    Args:
+        args: with the ``seed`` of the cuts.
+        label: column, or columns, of the labels.
+        strata: gives the class of each row, for the cuts.
+
+    Raises:
+        InputError: whatever cannot be used, all of it at once where that can be.
+    """
+    seed: int = args.seed  # type: ignore[attr-defined]
+    splits = data.load(args, label=label, text=(args.text, args.text_pair), strata=strata, seed=seed)
+    check_text(splits, args.text, args.text_pair, label)
+    return splits
 
 
 def check_text(
@@ -70,6 +95,17 @@ def _unusable(name: str, split: Dataset, column: str) -> list[str]:
         for rows, what in ((null, "null"), (empty, "empty"))
         if rows
     ]
+
+
+def rows(splits: DatasetDict, tokenizer: Any, args: Options, accelerator: Accelerator) -> DatasetDict:
+    """Return the rows of token ids of a run, as :func:`tokenize` makes them."""
+    progress = accelerator.is_main_process
+    return tokenize(splits, tokenizer, args.text, args.text_pair, args.max_length, progress)
+
+
+def names(split: Dataset | None, args: Options) -> dict[str, list[Any]]:
+    """Return what tells the texts of a split apart: columns named like an id; nothing of no split."""
+    return {} if split is None else data.id_columns(split, [args.text, args.text_pair])
 
 
 def tokenize(

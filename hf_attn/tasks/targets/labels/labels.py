@@ -1,47 +1,52 @@
-"""What is predicted: one class, several labels, or a number; and how a column says so."""
+"""What a model predicts of a row, and all that follows from it: its loss, its scores, its words."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from ....data.columns import labelled, missing, refuse, without_nan
-from ....data.origin import carry, unusable
+from ....data.columns import refuse
 from ....data.reading import HALF, SURROGATE
-from ....errors import InputError, nearest
-from . import classes, multilabel, regression
+from ....errors import InputError
+from .answers import Described, described
+from .options import Options, numbers
+from .scoring import Scored
 
 if TYPE_CHECKING:
-    from datasets import Dataset, DatasetDict
+    from datasets import DatasetDict
+    from torch import Tensor, nn
 
-log = logging.getLogger(__name__)
-
-PROBLEM_TYPES = {
-    "single": "single_label_classification",
-    "multi": "multi_label_classification",
-    "regression": "regression",
-}
+    from ....interface.plotting import Picture
+    from ....training.evaluation import Predictions
+    from ....training.step import Batch
 
 
 @dataclass(frozen=True)
-class Labels:
-    """What a model predicts.
+class Labels(Scored):
+    """What a model predicts: one class, several labels or a number; the base of the three.
 
     Attributes:
-        kind: ``single`` (one class a row), ``multi`` (any number of labels a row) or ``regression``.
-        names: of the classes, in the order of the model's outputs; empty for regression.
+        names: of the classes, in the order of the model's outputs; empty for a number.
         column: where they were read, or the columns.
-        counts: rows of train that have each label; empty for regression.
+        counts: rows of train that have each label; empty for a number.
+        options: of the loss.
     """
 
-    kind: str
+    kind: ClassVar[str]
+    """As ``--problem`` has it."""
+    problem_type: ClassVar[str]
+    """As transformers spells it."""
+    by_area: ClassVar[bool] = True
+    """Whether a mixture of two images can have a label of both, each by its share of the area."""
+
     names: tuple[str, ...] = ()
     column: str | tuple[str, ...] = "label"
     counts: tuple[int, ...] = ()
+    options: Options = field(default_factory=Options, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse names that no file can hold, before the run that would write them.
@@ -51,13 +56,31 @@ class Labels:
         """
         refuse(f"the label name {name!r} holds {HALF}: rename it" for name in self.names if SURROGATE.search(name))
 
-    def recounted(self, values: Any) -> Labels:
-        """Return the same with the counts of these rows of train: encoded labels, (rows,) or (rows, labels)."""
-        if self.kind == "single":
-            return replace(self, counts=tuple(np.bincount(np.asarray(values), minlength=self.num_labels).tolist()))
-        if self.kind == "multi":
-            return replace(self, counts=tuple(np.asarray(values).sum(0).astype(int).tolist()))
-        return self
+    # Columns of the data
+
+    @classmethod
+    def read(
+        cls, splits: DatasetDict, columns: list[str], label_names: str | None, *, asked: bool
+    ) -> tuple[dict[str, Any], tuple[str, ...], tuple[int, ...]]:
+        """Read labels: the encoded ones by split, the names, and train's rows of each label.
+
+        Args:
+            splits: with labels.
+            columns: of the labels.
+            label_names: column of the names of numbered classes.
+            asked: whether the user said that the labels are of this kind.
+
+        Raises:
+            InputError: all that is wrong with them.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def feature() -> Any:
+        """Type of the column ``labels``, of datasets."""
+        raise NotImplementedError
+
+    # What a model is made with
 
     @property
     def num_labels(self) -> int:
@@ -65,124 +88,107 @@ class Labels:
         return len(self.names) or 1
 
     @property
-    def problem_type(self) -> str:
-        """What transformers calls this kind."""
-        return PROBLEM_TYPES[self.kind]
+    def num_classes(self) -> int | None:
+        """Classes, where a label is the number of one."""
+        return None
 
     @property
     def id2label(self) -> dict[int, str]:
         """Names by number, as a model's config has them; a regression's one output is called ``value``."""
         return dict(enumerate(self.names or ("value",)))
 
+    @property
+    def sentence(self) -> str:
+        """What the model gives each example, in words."""
+        raise NotImplementedError
 
-def encode_labels(
-    splits: DatasetDict,
-    column: str | list[str],
-    *,
-    kind: str | None = None,
-    label_names: str | None = None,
-) -> tuple[DatasetDict, Labels]:
-    """Add the column ``labels`` that a model learns from: int64, a list of float32 (0 or 1), or float32.
+    # Training
 
-    Text, whole numbers and ``ClassLabel`` are classes; other floats are a regression; a list column or several
-    columns of 0 and 1 are multi-label, and with ``kind="multi"`` so are lists written as text. Classes are numbered in
-    the order of their values in train; blanks around a name are none of it, and names that are nearly alike are told.
+    def recounted(self, values: Any) -> Self:
+        """Return the same with the counts of these rows of train: encoded labels, (rows,) or (rows, labels)."""
+        return replace(self, counts=self.count_labels(np.asarray(values)))
 
-    Args:
-        splits: train, validation and test, and ``unlabelled``, which gets none.
-        column: of the label, or the 0/1 columns of a multi-label task.
-        kind: ``single``, ``multi`` or ``regression`` where the column's type says something else.
-        label_names: column with the names of numbered classes; ``<column>_name`` is taken by itself if it fits.
+    def count_labels(self, values: np.ndarray) -> tuple[int, ...]:
+        """Rows that have each label."""
+        raise NotImplementedError
 
-    Raises:
-        InputError: all that is wrong with the labels of all splits, with the first rows as they are in the file.
-    """
-    columns = [column] if isinstance(column, str) else list(column)
-    if not columns:
-        raise InputError("no label column given")
-    if kind not in (None, *PROBLEM_TYPES):
-        raise InputError(
-            f"unknown kind '{kind}' (one of {', '.join(PROBLEM_TYPES)}){nearest(str(kind), PROBLEM_TYPES)}"
-        )
-    every, splits = splits, labelled(splits)
-    refuse(missing(splits, [*columns, label_names]))
-    if len(columns) > 1:
-        if kind not in (None, "multi"):
-            raise InputError(f"kind '{kind}' takes one label column, {len(columns)} were given: {', '.join(columns)}")
-        values, names, counts = multilabel.encode_columns(splits, columns)
-        return _add(every, "multi", values), Labels("multi", names, tuple(columns), counts)
-    name = columns[0]
-    refuse(why for split in splits.values() if (why := unusable(split, name)))
-    given, kind = kind, kind or _kind(splits, name)
-    if kind == "regression":
-        return _add(every, kind, regression.encode(splits, name)), Labels(kind, (), name)
-    if kind == "multi":
-        values, names, counts = multilabel.encode_lists(splits, name)
-        return _add(every, kind, values), Labels(kind, names, name, counts)
-    numbers, names, counts = classes.encode(splits, name, label_names, literal=given == "single")
-    return _add(every, kind, numbers), Labels(kind, names, name, counts)
+    @cached_property
+    def weight(self) -> Tensor | None:
+        """(labels,) weight of each label in the loss; None weighs all alike.
 
+        Raises:
+            InputError: weights that are not one a label.
+        """
+        import torch
 
-def _kind(splits: DatasetDict, column: str) -> str:
-    """What the column is in train; numbers that are whole there and not in another split are numbers."""
-    kinds = [kind_of(split, column) for split in splits.values()]
-    if kinds[0] == "single" and "regression" in kinds and _is_numeric(splits["train"], column):
-        return "regression"
-    floats = [name for name, split in splits.items() if "float" in str(getattr(split.features[column], "dtype", ""))]
-    if kinds[0] == "single" and floats:
-        log.warning(
-            "'%s' holds whole numbers written as floats, taken for classes: --problem regression predicts numbers",
-            column,
-        )
-    return kinds[0]
+        if self.options.class_weights is None:
+            return None
+        if self.options.class_weights == "balanced":
+            return self.balanced(torch.tensor(self.counts, dtype=torch.float32))
+        weight = torch.tensor(numbers(self.options.class_weights))
+        if len(weight) != self.num_labels:
+            raise InputError(
+                f"class_weights {self.options.class_weights!r}: expected 'balanced', or {self.num_labels} numbers "
+                f"above 0 with commas, in the order {', '.join(self.names[:5])}, …"
+            )
+        return weight
 
+    def balanced(self, counts: Tensor) -> Tensor:
+        """Weights, (labels,), that make up for rare labels."""
+        raise NotImplementedError
 
-def _is_numeric(split: Dataset, column: str) -> bool:
-    return any(kind in str(getattr(split.features[column], "dtype", "")) for kind in ("int", "float"))
+    @cached_property
+    def criterion(self) -> Callable[[Tensor, Tensor], Tensor]:
+        """The loss of logits (batch, outputs) and labels, summed over the batch.
 
+        Raises:
+            InputError: options that these labels do not have.
+        """
+        raise NotImplementedError
 
-def kind_of(dataset: Dataset, column: str) -> str:
-    """What the type and the values of a column say: ``single``, ``multi`` or ``regression``.
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Loss of a batch, summed over its rows."""
+        inputs = {name: tensor for name, tensor in batch.items() if name not in ("labels", "ids")}
+        return self.criterion(self.outputs(model, inputs), batch["labels"])
 
-    Raises:
-        InputError: the type is that of no label.
-    """
-    import pyarrow.types as types
+    def count(self, batch: Batch) -> Tensor:
+        """What :meth:`loss` is to be divided by."""
+        from .. import losses
 
-    data_type = dataset.features.arrow_schema.field(column).type
-    if types.is_list(data_type) or types.is_large_list(data_type) or types.is_fixed_size_list(data_type):
-        return "multi"
-    if types.is_floating(data_type):
-        given = (value for value in without_nan(dataset[column]) if value is not None)
-        return "single" if all(value.is_integer() for value in given) else "regression"
-    if types.is_null(data_type):
-        raise InputError(f"label column '{column}' holds nothing but nulls")
-    scalar = (types.is_string, types.is_large_string, types.is_integer, types.is_boolean)
-    if any(is_type(data_type) for is_type in scalar):
-        return "single"
-    raise InputError(
-        f"label column '{column}' is of type {data_type}, which is no label; expected text, whole numbers, floats, "
-        "a list of them, or several columns of 0 and 1"
-    )
+        return losses.item_count(batch["labels"])
 
+    @staticmethod
+    def outputs(model: nn.Module, inputs: Batch) -> Tensor:
+        """Logits, (batch, outputs): one item a row."""
+        return model(**inputs).logits
 
-def class_values(dataset: Dataset, column: str) -> np.ndarray | None:
-    """A number for the class of each row, (rows,) int64, or None if the column does not hold classes."""
-    if kind_of(dataset, column) != "single":
-        return None
-    values = classes.class_names(dataset, column)
-    ids = {value: index for index, value in enumerate(dict.fromkeys(values))}
-    return np.asarray([ids[value] for value in values])
+    # Words, columns and pictures
 
+    def say(self, outputs: np.ndarray, top_k: int | None = None) -> list[dict[str, Any]]:
+        """What (rows, outputs) logits say, one dict a row, as :func:`hf_attn.predict` gives it."""
+        raise NotImplementedError
 
-def _add(splits: DatasetDict, kind: str, values: Mapping[str, Sequence[Any]]) -> DatasetDict:
-    from datasets import DatasetDict, List, Value
+    def named(self, value: Any) -> str | list[str] | float:
+        """A true label, as it is encoded, by its name: a class, a list of labels, or the number itself."""
+        raise NotImplementedError
 
-    feature = {"single": Value("int64"), "multi": List(Value("float32")), "regression": Value("float32")}[kind]
+    def described(self, predictions: Predictions, rows: Sequence[int]) -> list[Described]:
+        """What is said of some rows, and what they are, in words."""
+        answers = self.say(predictions.outputs[list(rows)])
+        truth = [None if predictions.labels is None else self.named(predictions.labels[row]) for row in rows]
+        return [described(answer, true) for answer, true in zip(answers, truth, strict=True)]
 
-    def add(name: str, split: Dataset) -> Dataset:
-        encoded = split.add_column("__labels__", values[name], feature=feature)
-        given = [column for column in split.column_names if column == "labels"]
-        return carry(encoded.remove_columns(given).rename_column("__labels__", "labels"), split)
+    def columns(self, predictions: Predictions) -> dict[str, Any]:
+        """Columns of ``predictions.parquet``: label, prediction, and probabilities in the order of the names."""
+        said = [row["label"] for row in self.say(predictions.outputs)]
+        truth = None if predictions.labels is None else [self.named(value) for value in predictions.labels]
+        found = {"label": truth, "prediction": said, "probabilities": list(self.probabilities(predictions))}
+        return {name: column for name, column in found.items() if column is not None}
 
-    return DatasetDict({name: add(name, split) if name in values else split for name, split in splits.items()})
+    def pictures(self, predictions: Predictions) -> list[Picture]:
+        """What can be drawn of predictions whose truth is known."""
+        raise NotImplementedError
+
+    def summary(self, predictions: Predictions) -> str:
+        """What a terminal shows beside the scores; empty where that is nothing."""
+        return ""

@@ -1,75 +1,40 @@
-"""Whether a score can be had for the labels at hand, and those that the library ``evaluate`` computes."""
+"""Scores that the library ``evaluate`` computes, and which of ours have a value."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ....errors import InputError, nearest
-from .metrics import METRICS, Outcome, default_metric, outcome
-
-if TYPE_CHECKING:
-    from .labels import Labels
+from .metrics import Metric, Outcome
 
 
-def choose_metric(asked: str | None, labels: Labels, validation: Sequence[Any]) -> str:
-    """Return the score that chooses the best model: the one asked for, or the usual one of these labels.
-
-    Raises:
-        InputError: as :func:`check_metric`.
-    """
-    name = asked or default_metric(labels.kind)
-    check_metric(name, labels, validation)
-    return name
+def sound_scores(scores: Mapping[str, Metric], rows: Outcome) -> str:
+    """Return the names of the scores that have a value on these rows."""
+    return ", ".join(name for name, metric in scores.items() if not math.isnan(metric(rows)))
 
 
-def check_metric(name: str, labels: Labels, validation: Sequence[Any] | None = None) -> None:
-    """Refuse a score that cannot be had for these labels, before anything is trained.
+def evaluate_metric(
+    name: str, prediction: np.ndarray, truth: np.ndarray, *, kind: str, config: str | None, known: tuple[str, ...]
+) -> dict[str, float]:
+    """The numbers that the library ``evaluate`` gives under ``name``, by their names.
 
     Args:
-        name: of the score.
-        labels: what is predicted.
-        validation: the labels of the rows that it is computed on, where they are known.
+        name: of a metric.
+        prediction: of each row.
+        truth: likewise.
+        kind: of the labels, for messages.
+        config: configuration of the metric.
+        known: names of our own scores of these labels.
 
     Raises:
-        InputError: not one of ours, and not loaded or not computed by ``evaluate``; or one that has no value on these
-            rows, whatever is predicted.
+        InputError: it is not installed, has no such metric, or one that does not take such predictions.
     """
-    name = name.removeprefix("-")
-    if name not in METRICS[labels.kind]:
-        classes = np.arange(max(2, labels.num_labels))
-        trial = np.eye(len(classes), dtype=np.int64) if labels.kind == "multi" else classes
-        evaluate_metric(name, labels.kind, trial, trial)
-    elif validation is not None:
-        truth = np.asarray(validation)
-        logits = np.arange(float(len(truth) * labels.num_labels)).reshape(len(truth), -1)
-        rows = outcome(logits, truth, labels.kind)
-        if math.isnan(METRICS[labels.kind][name](rows)):
-            sound = [other for other, metric in METRICS[labels.kind].items() if not math.isnan(metric(rows))]
-            raise InputError(
-                f"metric {name!r} has no value on the validation split: {_why_undefined(rows, labels)}; add rows, or "
-                f"choose another by --metric ({', '.join(sound)})"
-            )
-
-
-def _why_undefined(rows: Outcome, labels: Labels) -> str:
-    """Say what truth leaves a score without a value."""
-    if labels.kind == "regression":
-        return f"all its labels are {rows.truth[0]:g}"
-    if labels.kind == "multi":
-        return "no row has a label"
-    counts = np.bincount(rows.truth, minlength=labels.num_labels)
-    absent = [name for name, count in zip(labels.names, counts, strict=True) if not count]
-    return f"no row is {' or '.join(map(repr, absent[:3]))}" + (f", and {len(absent) - 3} more" * (len(absent) > 3))
-
-
-def evaluate_metric(name: str, kind: str, prediction: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """The numbers that the library ``evaluate`` gives under ``name``, by their names."""
-    metric = _load(name, kind)
+    metric = _load(name, kind, config, known)
     values = {"predictions": prediction.tolist(), "references": truth.tolist()}
     try:
         try:
@@ -85,15 +50,15 @@ def evaluate_metric(name: str, kind: str, prediction: np.ndarray, truth: np.ndar
 
 
 @lru_cache
-def _load(name: str, kind: str) -> Any:
-    own = f"'{name}' is no score for {kind} labels ({', '.join(METRICS[kind])}{nearest(name, METRICS[kind])})"
+def _load(name: str, kind: str, config: str | None, known: tuple[str, ...]) -> Any:
+    own = f"'{name}' is no score for {kind} labels ({', '.join(known)}{nearest(name, known)})"
     try:
         import evaluate
     except ImportError:
         raise InputError(f"{own}; for others `pip install evaluate`") from None
     try:
         # in memory: a file of its own costs half a second of waiting for its lock at each computation
-        return evaluate.load(name, config_name="multilabel" if kind == "multi" else None, keep_in_memory=True)
+        return evaluate.load(name, config_name=config, keep_in_memory=True)
     except Exception as error:
         reason = " ".join(str(error).split())[:150]
         raise InputError(f"{own}, and evaluate does not load it, from a folder or the Hub: {reason}") from None

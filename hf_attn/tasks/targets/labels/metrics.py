@@ -11,7 +11,22 @@ from dataclasses import dataclass
 import numpy as np
 
 BINS = 15
-DEFAULT = {"single": "accuracy", "multi": "f1_micro", "regression": "spearman"}
+METRICS = {
+    "accuracy": ("accuracy", "Accuracy"),
+    "f1_macro": ("f1", "Macro F1"),
+    "f1_weighted": ("f1", "Weighted F1"),
+    "f1_micro": ("f1", "Micro F1"),
+    "mcc": ("matthews_correlation", "Matthews correlation"),
+    "auroc": ("roc_auc", "AUROC"),
+    "ece": ("ece", "Calibration error (15 bins)"),
+    "average_precision": ("average_precision", "Average precision"),
+    "pearson": ("pearsonr", "Pearson correlation"),
+    "spearman": ("spearmanr", "Spearman correlation"),
+    "mae": ("mae", "Mean absolute error"),
+    "rmse": ("rmse", "Root mean squared error"),
+    "loss": ("loss", "Loss"),
+}
+"""Score name -> (identifier on the Hub, name to read)."""
 
 
 @dataclass(frozen=True)
@@ -35,26 +50,12 @@ class Outcome:
         return Outcome(self.truth[rows], self.prediction[rows], self.probability[rows], self.loss[rows])
 
 
-def outcome(logits: np.ndarray, truth: np.ndarray, kind: str) -> Outcome:
-    """What logits (rows, outputs) say of the true values, in float64."""
-    logits = np.asarray(logits, dtype=np.float64)
-    if kind == "regression":
-        value, truth = logits.reshape(-1), np.asarray(truth, dtype=np.float64).reshape(-1)
-        return Outcome(truth, value, value, (value - truth) ** 2)
-    if kind == "multi":
-        truth = np.asarray(truth).astype(np.int64)
-        loss = np.maximum(logits, 0) - logits * truth + np.log1p(np.exp(-np.abs(logits)))
-        return Outcome(truth, (logits >= 0).astype(np.int64), _sigmoid(logits), loss.mean(axis=1))
-    truth = np.asarray(truth).astype(np.int64)
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    log_probability = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    loss = -log_probability[np.arange(len(truth)), truth]
-    return Outcome(truth, logits.argmax(axis=1), np.exp(log_probability), loss)
+Metric = Callable[[Outcome], float]
 
 
-def _sigmoid(logits: np.ndarray) -> np.ndarray:
-    small = np.exp(-np.abs(logits))
-    return np.where(logits >= 0, 1.0, small) / (1 + small)
+def by_name(*metrics: Metric) -> dict[str, Metric]:
+    """Metrics by their names."""
+    return {metric.__name__: metric for metric in metrics}
 
 
 def loss(o: Outcome) -> float:
@@ -166,19 +167,3 @@ def mae(o: Outcome) -> float:
 def rmse(o: Outcome) -> float:
     """Root of the mean squared error."""
     return float(np.sqrt(o.loss.mean()))
-
-
-Metric = Callable[[Outcome], float]
-METRICS: dict[str, dict[str, Metric]] = {
-    kind: {metric.__name__: metric for metric in metrics}
-    for kind, metrics in {
-        "single": (loss, accuracy, f1_macro, f1_weighted, mcc, auroc, ece),
-        "multi": (loss, f1_micro, f1_macro, average_precision, accuracy),
-        "regression": (loss, pearson, spearman, mae, rmse),
-    }.items()
-}
-
-
-def default_metric(kind: str) -> str:
-    """The score that chooses the best model if the user names none."""
-    return DEFAULT[kind]

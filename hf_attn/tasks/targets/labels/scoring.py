@@ -2,107 +2,150 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from ....errors import InputError
-from ....training.evaluation import Predictions
-from .metric_check import evaluate_metric
-from .metrics import METRICS, Outcome, outcome
+from .. import bootstrap
+from .metric_check import evaluate_metric, sound_scores
+from .metrics import METRICS, Metric, Outcome
 
 if TYPE_CHECKING:
-    from .labels import Labels
+    from ....training.evaluation import Predictions
 
 
-def probabilities(predictions: Predictions, labels: Labels) -> np.ndarray:
-    """(rows, classes): softmax, or sigmoid for multi-label; for regression the values, (rows, 1)."""
-    truth = np.zeros(predictions.logits.shape if labels.kind == "multi" else len(predictions))
-    return outcome(predictions.logits, truth, labels.kind).probability.reshape(len(predictions), -1)
+class Scored:
+    """Scores of labels; the kind of labels says what logits mean."""
 
+    METRICS: ClassVar[Mapping[str, tuple[str, str]]] = METRICS
+    """Score -> its identifier on the Hub, and its name to read."""
+    SCORES: ClassVar[Mapping[str, Metric]]
+    DEFAULT_METRIC: ClassVar[str]
+    """The score that chooses the best model if the user names none."""
+    EVALUATE_CONFIG: ClassVar[str | None] = None
+    """Configuration of the metrics of ``evaluate``."""
 
-def right(predictions: Predictions, labels: Labels) -> np.ndarray:
-    """(rows,) bool: the class, or all labels, as they are; a number is right if its error is at most the median."""
-    truth = np.asarray(predictions.labels)
-    shares = probabilities(predictions, labels)
-    if labels.kind == "single":
-        return shares.argmax(1) == truth
-    if labels.kind == "multi":
-        return ((shares >= 0.5) == (truth >= 0.5)).all(1)
-    errors = np.abs(shares[:, 0] - truth.reshape(-1))
-    return errors <= np.median(errors)
+    kind: ClassVar[str]
+    names: tuple[str, ...]
+    num_labels: Any
 
+    def outcome(self, logits: np.ndarray, truth: np.ndarray | None = None) -> Outcome:
+        """What logits (rows, outputs) say, in float64, and of the true values where there are any."""
+        raise NotImplementedError
 
-def scores(predictions: Predictions, labels: Labels, metrics: Sequence[str] = ()) -> dict[str, float]:
-    """All scores of this kind of labels, and those of ``metrics`` that ``evaluate`` has.
+    def probabilities(self, predictions: Predictions) -> np.ndarray:
+        """(rows, classes): softmax, or sigmoid for several labels; for a number the values, (rows, 1)."""
+        return self.outcome(predictions.outputs).probability.reshape(len(predictions), -1)
 
-    A score that has no value on these rows (AUROC without a row of some class) is left out.
+    def row_losses(self, predictions: Predictions) -> np.ndarray:
+        """(rows,) loss of each row: cross-entropy, its mean over labels, or the squared error."""
+        return self.compared(predictions).loss
 
-    Raises:
-        InputError: no labels, or a metric that does not exist.
-        FloatingPointError: logits that are not finite: the model has diverged.
-    """
-    rows = _outcome(predictions, labels)
-    found = {name: metric(rows) for name, metric in METRICS[labels.kind].items()}
-    for name in (name.removeprefix("-") for name in metrics):
-        if name not in found:
-            values = evaluate_metric(name, labels.kind, rows.prediction, rows.truth)
-            found |= {name if key == name or len(values) == 1 else f"{name}_{key}": v for key, v in values.items()}
-    return {name: value for name, value in found.items() if value == value}
+    def right(self, predictions: Predictions) -> np.ndarray:
+        """(rows,) bool: the class, or all labels, as they are; a number is right if its error is at most the median."""
+        raise NotImplementedError
 
+    def scores(self, predictions: Predictions, metrics: Sequence[str] = ()) -> dict[str, float]:
+        """All scores of these labels, and those of ``metrics`` that ``evaluate`` has.
 
-def report(predictions: Predictions, labels: Labels) -> str:
-    """scikit-learn's table of precision, recall and F1 by class; for regression the scores, one a line."""
-    rows = _outcome(predictions, labels)
-    if labels.kind == "regression":
-        return "\n".join(f"{name:>12}  {value:.4f}" for name, value in scores(predictions, labels).items())
-    from sklearn.metrics import classification_report
+        A score that has no value on these rows (AUROC without a row of some class) is left out.
 
-    numbers = list(range(labels.num_labels))
-    table: Any = classification_report(
-        rows.truth, rows.prediction, labels=numbers, target_names=labels.names, digits=4, zero_division=0
-    )
-    return str(table)
+        Raises:
+            InputError: no labels, or a metric that does not exist.
+            FloatingPointError: logits that are not finite: the model has diverged.
+        """
+        rows = self.compared(predictions)
+        found = {name: metric(rows) for name, metric in self.SCORES.items()}
+        for name in (name.removeprefix("-") for name in metrics):
+            if name not in found:
+                values = self._evaluated(name, rows.prediction, rows.truth)
+                found |= {name if key == name or len(values) == 1 else f"{name}_{key}": v for key, v in values.items()}
+        return {name: value for name, value in found.items() if value == value}
 
+    def report(self, predictions: Predictions) -> str:
+        """scikit-learn's table of precision, recall and F1 by class; for a number the scores, one a line."""
+        from sklearn.metrics import classification_report
 
-def interval(
-    predictions: Predictions,
-    labels: Labels,
-    metric: str,
-    *,
-    samples: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
-) -> tuple[float, float] | None:
-    """Percentile bootstrap over rows (Efron & Tibshirani 1993, ch. 13): where a score lies for other rows like these.
-
-    Returns:
-        The ends of the interval, or None for a metric that has no value on these rows.
-    """
-    rows, name, kind = _outcome(predictions, labels), metric.removeprefix("-"), labels.kind
-
-    def score(some: Outcome) -> float:
-        if name in METRICS[kind]:
-            return METRICS[kind][name](some)
-        return next(iter(evaluate_metric(name, kind, some.prediction, some.truth).values()))
-
-    random = np.random.default_rng(seed)
-    count = len(predictions)
-    values = np.array([score(rows.take(random.integers(0, count, count))) for _ in range(samples)])
-    if np.isnan(values).all():
-        return None
-    low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
-def _outcome(predictions: Predictions, labels: Labels) -> Outcome:
-    if predictions.labels is None:
-        raise InputError("these rows have no labels: there is nothing to compare the predictions with")
-    odd = predictions.ids[~np.isfinite(predictions.logits).all(axis=1)]
-    if len(odd):
-        raise FloatingPointError(
-            f"the logits of {len(odd)} of {len(predictions)} rows are not finite (first: row {odd[0]}): the model has "
-            "diverged; train with a smaller lr"
+        rows, every = self.compared(predictions), list(range(self.num_labels))
+        table: Any = classification_report(
+            rows.truth, rows.prediction, labels=every, target_names=self.names, digits=4, zero_division=0
         )
-    return outcome(predictions.logits, predictions.labels, labels.kind)
+        return str(table)
+
+    def interval(self, predictions: Predictions, metric: str, **how: Any) -> tuple[float, float] | None:
+        """Where a score lies for other rows like these, by :func:`.bootstrap.interval`; None if it has no value."""
+        rows, name = self.compared(predictions), metric.removeprefix("-")
+
+        def score(some: np.ndarray) -> float:
+            taken = rows.take(some)
+            if name in self.SCORES:
+                return self.SCORES[name](taken)
+            return next(iter(self._evaluated(name, taken.prediction, taken.truth).values()))
+
+        return bootstrap.interval(score, len(predictions), **how)
+
+    def compared(self, predictions: Predictions) -> Outcome:
+        """Predictions beside the truth.
+
+        Raises:
+            InputError: no labels.
+            FloatingPointError: logits that are not finite.
+        """
+        if predictions.labels is None:
+            raise InputError("these rows have no labels: there is nothing to compare the predictions with")
+        odd = predictions.ids[~np.isfinite(predictions.outputs).all(axis=1)]
+        if len(odd):
+            raise FloatingPointError(
+                f"the logits of {len(odd)} of {len(predictions)} rows are not finite (first: row {odd[0]}): the model "
+                "has diverged; train with a smaller lr"
+            )
+        return self.outcome(predictions.outputs, predictions.labels)
+
+    def choose_metric(self, asked: str | None, validation: Sequence[Any]) -> str:
+        """Return the score that chooses the best model: the one asked for, or the usual one of these labels.
+
+        Raises:
+            InputError: as :meth:`check_metric`.
+        """
+        name = asked or self.DEFAULT_METRIC
+        self.check_metric(name, validation)
+        return name
+
+    def check_metric(self, name: str, validation: Sequence[Any] | None = None) -> None:
+        """Refuse a score that cannot be had for these labels, before anything is trained.
+
+        Args:
+            name: of the score.
+            validation: the labels of the rows that it is computed on, where they are known.
+
+        Raises:
+            InputError: not one of ours, and not loaded or not computed by ``evaluate``; or one that has no value on
+                these rows, whatever is predicted.
+        """
+        name = name.removeprefix("-")
+        if name not in self.SCORES:
+            trial = self.trial()
+            self._evaluated(name, trial, trial)
+        elif validation is not None:
+            truth = np.asarray(validation)
+            rows = self.outcome(np.arange(float(len(truth) * self.num_labels)).reshape(len(truth), -1), truth)
+            if np.isnan(self.SCORES[name](rows)):
+                raise InputError(
+                    f"metric {name!r} has no value on the validation split: {self.why_undefined(rows)}; add rows, or "
+                    f"choose another by --metric ({sound_scores(self.SCORES, rows)})"
+                )
+
+    def _evaluated(self, name: str, prediction: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+        """The numbers of a metric of ``evaluate``."""
+        own = {"kind": self.kind, "config": self.EVALUATE_CONFIG, "known": tuple(self.SCORES)}
+        return evaluate_metric(name, prediction, truth, **own)  # type: ignore[arg-type]
+
+    def trial(self) -> np.ndarray:
+        """Some predictions that a metric must take."""
+        return np.arange(max(2, self.num_labels))
+
+    def why_undefined(self, rows: Outcome) -> str:
+        """Say what truth leaves a score without a value."""
+        raise NotImplementedError

@@ -14,7 +14,7 @@ from ....data.lists_as_text import lists_as_text
 from ....data.origin import where
 from ....errors import InputError
 from .classes import class_names, too_many
-from .labels import class_values
+from .encoding import class_values
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -34,7 +34,7 @@ def load_splits(
         source: as of :func:`hf_attn.data.load_splits`.
         subset: likewise.
         label: column, or columns, of the labels.
-        kind: of the labels, as in :func:`.labels.encode_labels`; only classes are stratified.
+        kind: of the labels, as in :func:`.encoding.encode_labels`; only classes are stratified.
         **how: the other arguments of :func:`hf_attn.data.load_splits`.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -16,11 +16,30 @@ from .draws import exact_uniform, uniform
 from .rand_augment import RandAugment, moving
 
 if TYPE_CHECKING:
+    from ..options import AugmentOptions
     from ..pixels import ImageBatches, PixelRows
+    from ..processing import Processing
 
 Batch = dict[str, Tensor]
 JITTERED = (colour.brightness, colour.contrast, colour.saturation)
 NO_CLASSES = "cutmix needs classes, for a number is not shared out by area: take mixup, which blends numbers too"
+
+
+OPTIONS = (
+    *("crop", "hflip", "vflip", "color_jitter", "rand_augment", "reprob"),
+    *("mixup", "cutmix", "mixup_switch_prob"),
+)
+"""Arguments of a recipe that are fields of :class:`Augment` as they are."""
+
+
+class Mixable(Protocol):
+    """What is said of an image, as far as mixing two of them goes."""
+
+    @property
+    def num_classes(self) -> int | None:
+        """Classes, where a label is the number of one."""
+
+    by_area: Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +54,8 @@ class Augment:
     """From uint8 (rows, 3, height, width) to what the model takes, fp32; the same as in evaluation."""
     num_classes: int | None = None
     """Classes, where the labels are class numbers and are mixed."""
-    kind: Literal["single", "multi", "regression"] | None = None
-    """What the labels are, to refuse before the first batch what they cannot do: class numbers, several labels at once
-    or numbers."""
+    by_area: bool = True
+    """Whether a label can be shared out by area, as cutmix does: a class, or several labels, and no number."""
     seed: int = 0
     crop: Literal["none", "pad", "resized"] = "pad"
     """pad: shifted by up to an eighth of each side, reflected at the border; resized: RandomResizedCrop."""
@@ -86,9 +104,9 @@ class Augment:
             wrong.append(f"crop_scale {self.crop_scale}: expected two shares of the area, 0 < least ≤ greatest ≤ 1")
         if not all(0 <= level <= 255 for level in self.fill) or len(self.fill) != 3:
             wrong.append(f"fill {self.fill}: expected three levels, 0 to 255")
-        if self.cutmix and self.kind == "regression":
+        if self.cutmix and not self.by_area:
             wrong.append(NO_CLASSES)
-        if self.mixes and self.kind == "single" and (self.num_classes or 0) < 2:
+        if self.mixes and self.num_classes is not None and self.num_classes < 2:
             wrong.append(f"num_classes {self.num_classes}: mixup and cutmix need the number of classes, 2 or more")
         try:
             self.operations  # noqa: B018
@@ -96,6 +114,30 @@ class Augment:
             wrong.append(f"rand_augment {error}")
         if wrong:
             raise InputError("; ".join(wrong))
+
+    @classmethod
+    def of(cls, args: AugmentOptions, processing: Processing, target: Mixable, seed: int) -> Self:
+        """Make the augmentation of a training set.
+
+        Args:
+            args: what is changed, and how much.
+            processing: of the images.
+            target: what is said of an image.
+            seed: of all that is drawn.
+
+        Raises:
+            InputError: values that make no sense, or a mixing of labels that cannot be mixed.
+        """
+        red, green, blue = (-processing.offset / processing.scale).round().clamp(0, 255).int().tolist()
+        return cls(
+            normalize=processing.normalize,
+            num_classes=target.num_classes,
+            by_area=target.by_area,
+            seed=seed,
+            fill=(red, green, blue),
+            crop_scale=(args.crop_scale[0], args.crop_scale[-1]),
+            **{name: getattr(args, name) for name in OPTIONS},
+        )
 
     @property
     def mixes(self) -> bool:

@@ -1,0 +1,83 @@
+"""Images for ``hf-attn predict``: files, folders of them, or a table of images or their paths."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ....data.reading import without_surrogates
+from ....errors import InputError
+from ..given import GivenFiles, for_tables
+
+
+def read_files(
+    given: Sequence[str],
+    *,
+    image: str | None = None,
+    text: str | None = None,
+    text_pair: str | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+) -> GivenFiles:
+    """Return what a command was given as images; arguments as of :func:`read_images`.
+
+    Raises:
+        InputError: columns of texts, nothing there, or a column that holds no images.
+    """
+    if text or text_pair:
+        raise InputError("--text and --text_pair are for texts, and this model classifies images")
+    names, sources, table = read_images(given, image, delimiter, encoding)
+    return GivenFiles(sources, [{"image": without_surrogates(name)} for name in names], table, (image or "image",))
+
+
+def read_images(
+    given: Sequence[str], column: str | None = None, delimiter: str | None = None, encoding: str | None = None
+) -> tuple[list[str], list[Any], Any]:
+    """Return names and sources of images (files, those of a folder, or of a table's column), and that table or None.
+
+    Args:
+        given: image files and folders of them, or one table of them; see :func:`data.files.read_files`.
+        column: of the images, or of their paths, in that file; ``image``, or the only one of images, by default.
+        delimiter: between the fields of a csv or tsv file.
+        encoding: of a file of text; UTF-8 by default.
+
+    Raises:
+        InputError: nothing there, or a column that holds no images.
+    """
+    from ....data.contents import extension
+    from ....data.decoding import EXTENSIONS
+    from ....data.files import READERS
+
+    path = Path(given[0])
+    if len(given) == 1 and (extension(path) in READERS or (delimiter is not None and path.is_file())):
+        return _from_table(path, column or "image", delimiter, encoding)
+    for_tables(image=column, delimiter=delimiter, encoding=encoding)
+    files: list[Path] = []
+    for name in given:
+        found = Path(name)
+        if found.is_dir():
+            inside = sorted(file for file in found.rglob("*") if file.suffix.lower() in EXTENSIONS)
+            if not inside:
+                raise InputError(f"{name} holds no image ({', '.join(sorted(EXTENSIONS))})")
+            files += inside
+        else:
+            files.append(found)
+    return [str(file) for file in files], list(files), None
+
+
+def _from_table(
+    path: Path, column: str, delimiter: str | None, encoding: str | None
+) -> tuple[list[str], list[Any], Any]:
+    from datasets import DatasetDict
+
+    from ....data.files import read
+    from ....data.image_files import located, source_of
+    from ....data.images import check_images, image_column
+
+    if not path.exists():
+        raise InputError(f"no such file: {path}")
+    table = located(read(path, delimiter=delimiter, encoding=encoding, texts=(column,)), column, path)
+    check_images(DatasetDict({str(path): table}), column)
+    values = [value for batch in image_column(table, column) for value in batch]
+    sources = [source_of(value) for value in values]
+    names = [str(v["path"]) if isinstance(v, dict) and v.get("path") else str(row) for row, v in enumerate(values)]
+    return names, [source if isinstance(source, bytes) else Path(source) for source in sources], table

@@ -1,0 +1,58 @@
+"""Answers of a model in words: for a terminal, and beside a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ....interface.printable import printable
+
+COLUMNS = ("label", "score", "probabilities", "value")
+"""What an answer may hold."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a model says of an example, and what it is, in words.
+
+    Attributes:
+        said: a label, several of them, or a number.
+        score: probability of the one label that is said; None where there is none.
+        true: what the example is, or None where that is not known.
+        wrong: whether a label that is said is not the true one.
+    """
+
+    said: str
+    score: float | None = None
+    true: str | None = None
+    wrong: bool = False
+
+
+def described(answer: dict[str, Any], truth: Any) -> Described:
+    """Return an answer, as of ``say``, beside the truth: a name, a list of names, a number, or None."""
+    if "value" in answer:
+        return Described(brief(answer["value"]), None, None if truth is None else brief(truth))
+    label, score = answer["label"], answer["score"] if isinstance(answer["score"], float) else None
+    if truth is None:
+        return Described(brief(label), score)
+    same = label == truth if isinstance(label, str) else sorted(label) == sorted(truth)
+    return Described(brief(label), score, brief(truth), not same)
+
+
+def brief(value: str | float | Sequence[Any]) -> str:
+    """Return a label, several of them, or a number as text."""
+    if isinstance(value, str):
+        return value
+    return f"{value:.3g}" if isinstance(value, float) else ", ".join(map(brief, value)) or "no label"
+
+
+def printed(answer: dict[str, Any], given: str) -> str:
+    """Return one answer, as of ``say``, as lines to read: probability, label, and what was given once."""
+    if "value" in answer:
+        return f"{answer['value']!s:>8.8}  {given}"
+    lines = [f"{probability:.4f}  {printable(label)}" for label, probability in answer["probabilities"].items()]
+    if isinstance(answer["label"], list) and len(lines) == 1:
+        scored = zip(answer["label"], answer["score"], strict=True)
+        lines = [f"{score:.4f}  {printable(label)}" for label, score in scored]
+    return "\n".join([given, *(f"  {line}" for line in lines or ["no label"])])
