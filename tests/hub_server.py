@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import re
 import secrets
 import socket
@@ -289,3 +290,12 @@ class HubServer:
             raise Refusal(404, "Entry not found", "EntryNotFound")
         headers = {"ETag": f'"{file.etag}"', "X-Repo-Commit": sha}
         return Response(file.content, media_type="application/octet-stream", headers=headers)
+
+
+def client_environment(hub, home, token=None, **more):
+    """Environment of a client in a process of its own, whose only Hub is this one."""
+    hidden = ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_HOME", "HUGGING_FACE_HUB_TOKEN", "HF_ENDPOINT", "PYTHONPATH")
+    kept = {name: value for name, value in os.environ.items() if name not in hidden}
+    endpoint = {"HF_ENDPOINT": hub.url if isinstance(hub, HubServer) else hub, "HF_HOME": str(home)}
+    account = {"HF_TOKEN": token} if token else {}
+    return {**kept, **endpoint, **account, "HF_HUB_DISABLE_XET": "1", "OMP_NUM_THREADS": "1", **more}

@@ -1,5 +1,4 @@
 import json
-import os
 import subprocess
 import sys
 
@@ -7,7 +6,7 @@ import huggingface_hub
 import interpreter
 import pytest
 import requests
-from hub_server import HubServer
+from hub_server import HubServer, client_environment
 from huggingface_hub import constants
 from tiny_bert import TEXTS, save_tiny_bert
 from tiny_vit import save_tiny_vit
@@ -23,14 +22,6 @@ ATTENTIONS = [None, "cosine"]
 def hub():
     with HubServer({WRITE: ("ada", "write"), READ: ("ada", "read")}) as server:
         yield server
-
-
-def client_environment(hub, home, token=WRITE, **more):
-    hidden = ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_HOME", "HUGGING_FACE_HUB_TOKEN", "HF_ENDPOINT", "PYTHONPATH")
-    kept = {name: value for name, value in os.environ.items() if name not in hidden}
-    endpoint = {"HF_ENDPOINT": hub.url if isinstance(hub, HubServer) else hub, "HF_HOME": str(home)}
-    account = {"HF_TOKEN": token} if token else {}
-    return {**kept, **endpoint, **account, "HF_HUB_DISABLE_XET": "1", "OMP_NUM_THREADS": "1", **more}
 
 
 def hf_attn(*arguments, env):
@@ -113,7 +104,7 @@ def test_a_pushed_attention_head_with_its_variant_loads_from_the_hub_without_the
 @pytest.mark.parametrize("attention", ATTENTIONS)
 def test_a_pushed_run_loads_from_the_hub_in_a_clean_process(hub, run, tmp_path, attention):
     save_tiny_bert(run, attention=attention)
-    pushed = hf_attn("push", run, "ada/cards", env=client_environment(hub, tmp_path / "home"))
+    pushed = hf_attn("push", run, "ada/cards", env=client_environment(hub, tmp_path / "home", WRITE))
     assert (pushed.returncode, pushed.stdout.strip()) == (0, f"{hub.url}/ada/cards"), pushed.stderr
     options = {"trust_remote_code": True} if attention else {}
     reader = client_environment(hub, tmp_path / "empty", token=None)
@@ -238,7 +229,7 @@ def test_a_token_shows_up_nowhere(hub, run, tmp_path, push):
     cases = [(hub, READ, "ada/cards"), (hub, WRITE, "bob/cards"), (hub, strange, "ada/cards")]
     cases += [("http://127.0.0.1:9", WRITE, "ada/cards")]
     done = [push(endpoint, run, repo_id, token=token) for endpoint, token, repo_id in cases]
-    done += [hf_attn("push", run, "ada/cards", env=client_environment(hub, tmp_path / "home"))]
+    done += [hf_attn("push", run, "ada/cards", env=client_environment(hub, tmp_path / "home", WRITE))]
     assert [one.returncode for one in done] == [2, 2, 2, 2, 0]
     said = [one.stdout + one.stderr for one in done]
     files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]

@@ -3,6 +3,7 @@
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 
+from hf_attn.errors import InputError
 from hf_attn.tasks.targets.labels import OneClass, SeveralLabels, encode_labels
 from hf_attn.tasks.targets.labels.encoding import KINDS
 
@@ -20,6 +21,17 @@ def splits(train, validation=None, test=None, feature=None, **columns):
 def encoded(data, column="label", **kwargs):
     data, labels = encode_labels(data, column, **kwargs)
     return [split["labels"][:] for split in data.values()], labels, data["train"].features["labels"]
+
+
+def test_numbers_to_predict_are_the_names_of_classes_and_never_their_places():
+    def splits(names):
+        features = Features({"label": ClassLabel(names=names)})
+        return DatasetDict({s: Dataset.from_dict({"label": [0, 1, 2]}, features=features) for s in ("train", "test")})
+
+    encoded, labels = encode_labels(splits(["0.5", "10", "-3"]), "label", kind="regression")
+    assert encoded["train"]["labels"][:] == [0.5, 10, -3] and labels.kind == "regression"
+    with pytest.raises(InputError, match="labels in 'label' that are no numbers: 'blue', 'green', 'red'"):
+        encode_labels(splits(["blue", "green", "red"]), "label", kind="regression")
 
 
 def test_names_are_numbered_in_alphabetical_order():

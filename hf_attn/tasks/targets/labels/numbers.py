@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ....data.columns import listing, refuse
 from ....data.origin import where
 
 if TYPE_CHECKING:
-    from datasets import DatasetDict
+    from datasets import Dataset, DatasetDict
 
 
 def encode(splits: DatasetDict, column: str) -> dict[str, list[float]]:
-    """The numbers of ``column`` by split, as floats."""
+    """The numbers of ``column`` by split, as floats; where classes are named, the numbers that their names are."""
     mistakes, encoded = [], {}
     for name, split in splits.items():
-        values = split[column][:]
+        values = _values(split, column)
         odd = [repr(value) for value in values if not isinstance(value, int | float | None)]
         bad = [row for row, value in enumerate(values) if not odd and (value is None or not math.isfinite(value))]
         if odd:
@@ -38,3 +38,15 @@ def encode(splits: DatasetDict, column: str) -> dict[str, list[float]]:
         mistakes.append(f"'{column}' has the same value in every row of train: there is nothing to learn")
     refuse(mistakes)
     return encoded
+
+
+def _values(split: Dataset, column: str) -> list[Any]:
+    """What a column holds; a class by its name, which is a number or is refused: its place among them means nothing."""
+    values, names = split[column][:], getattr(split.features[column], "names", None)
+    if names is None:
+        return values
+    try:
+        named: list[Any] = [float(name) for name in names]
+    except ValueError:
+        named = list(names)
+    return [None if value is None or value < 0 else named[value] for value in values]

@@ -1,0 +1,219 @@
+"""The recipes, a row each: a tiny model, a tiny data set, and what a user may do with them, well and badly."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tiny_bert import save_tiny_bert
+from tiny_vit import picture, save_pictures, save_tiny_vit
+
+from hf_attn.recipes import image_classification, text_classification
+
+MIXED = ("--mixup", "0.8", "--cutmix", "1", "--color_jitter", "0.3", "--reprob", "0.2", "--rand_augment", "rand-m5-n1")
+WORDS = {
+    "paid": ["i want to pay", "pay with it", "please now"],
+    "lost": ["card was swallowed", "the machine", "no station"],
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe and what its tests need."""
+
+    module: ModuleType
+    model: Callable[[Path], Path]
+    """Saves a tiny model in a folder."""
+    data: Callable[[Path], Path]
+    """Saves a data set with a test split of its own in a folder."""
+    given: Callable[[Path], list[Any]]
+    """What ``hf_attn.predict`` is given for the test split of a data set, in the order of its rows."""
+    command: Callable[[Path], list[str]]
+    """The same for ``hf-attn predict``."""
+    unlabelled: Callable[[Path], list[Any]]
+    """Takes the labels off the test split of a data set; what ``hf_attn.predict`` is given for it."""
+    auto: str
+    """Auto class of the saved model."""
+    files: frozenset[str]
+    """Of a run, beside those of every run and its code."""
+    learns: tuple[str, ...]
+    """Arguments with which the tiny model learns its data."""
+    drawn: tuple[str, ...]
+    """Arguments by which as much as can be is drawn at random."""
+    alike: tuple[str, ...]
+    """Arguments of whose draws none is a process's own."""
+    options: tuple[tuple[str, ...], ...]
+    """Arguments after which the saved model must load and predict as it was scored."""
+    only_scored: frozenset[str]
+    """Arguments that change the scores and not the saved model."""
+    bad: dict[str, tuple[list[str], str]] = field(default_factory=dict)
+    """Bad arguments, and a pattern of the one line that they get."""
+
+    @property
+    def name(self) -> str:
+        """As the command line has it."""
+        return self.module.__name__.rpartition(".")[2]
+
+    def arguments(self, model: Any, data: Any, output: Any, *more: str) -> list[str]:
+        """A command line for a short run."""
+        argv = ["--model", model, "--dataset", data, "--output_dir", output, "--precision", "no", "--epochs", "2"]
+        return [str(word) for word in [*argv, "--batch_size", "8", *more]]
+
+
+def save_reviews(folder: Path, train: int = 96, test: int = 18) -> Path:
+    """Texts that tell their class by their words, ``train.csv`` and ``test.csv``."""
+    random = np.random.default_rng(0)
+    for split, count in (("train", train), ("test", test)):
+        labels = random.choice(["paid", "lost"], count)
+        texts = [" ".join(random.choice(WORDS[label], random.integers(1, 4))) for label in labels]
+        pd.DataFrame({"text": texts, "label": labels}).to_csv(folder / f"{split}.csv", index=False)
+    return folder
+
+
+def reviews_of(folder: Path) -> list[str]:
+    return pd.read_csv(folder / "test.csv")["text"].tolist()
+
+
+def reviews_without_labels(folder: Path) -> list[str]:
+    table = pd.read_csv(folder / "test.csv").drop(columns="label")
+    table.to_csv(folder / "test.csv", index=False)
+    return table["text"].tolist()
+
+
+def pictures_of(folder: Path) -> list[str]:
+    return [str(path) for path in sorted((folder / "test").rglob("*.png"))]
+
+
+def pictures_without_labels(folder: Path) -> list[str]:
+    random = np.random.default_rng(1)
+    for path in (folder / "test").iterdir():
+        for file in path.iterdir():
+            file.unlink()
+        path.rmdir()
+    for index in range(7):
+        picture(index % 3, random).save(folder / f"test/{index}.png")
+    return pictures_of(folder)
+
+
+EVERY = {
+    "unknown variant": (["--attention", "entmax"], "unknown attention variant 'entmax'"),
+    "unknown option of a variant": (["--attention", "local", "--attention_kwargs", '{"windw": 2}'], "no option windw"),
+    "options without a variant": (["--attention_include", "layer"], "need --attention"),
+    "layers that do not match": (["--attention", "cosine", "--attention_include", "blocks"], "matches none of the"),
+    "a pattern that is none": (["--attention", "cosine", "--attention_include", "("], "no regular expression"),
+    "two ways to freeze": (["--linear_probe", "true", "--lora", "4"], "exclude each other"),
+    "probe and freezing": (["--linear_probe", "true", "--freeze", "encoder"], "exclude each other"),
+    "nothing to freeze": (["--freeze", "layr"], "matches no parameter"),
+    "a rank of nothing": (["--lora", "0"], "lora is 0: a rank is 1 or more"),
+    "a rank below nothing": (["--lora", "-2"], "lora is -2"),
+    "adapters that drop all": (["--lora", "2", "--lora_dropout", "1"], "lora_dropout is 1.0: it must be at least 0"),
+    "adapters that add nothing": (["--lora", "2", "--lora_alpha", "0"], "lora_alpha is 0.0: it must be above 0"),
+    "adapters without a rank": (["--lora_alpha", "4", "--lora_targets", '["query"]'], "lora_targets need --lora"),
+    "another number of labels": (["--config_options", '{"num_labels": 7}'], "config_options has num_labels"),
+    "other names of labels": (["--config_options", '{"id2label": {"0": "x"}}'], "config_options has id2label"),
+    "another problem": (["--config_options", '{"problem_type": "regression"}'], "config_options has problem_type"),
+    "a seed too great": (["--seed", "4294967296"], r"seed is 4294967296: it must be at least 0 and below 2\*\*32"),
+    "unknown metric": (["--metric", "accurcy"], "accuracy"),
+    "unknown schedule": (["--schedule", "lineal"], "linear"),
+    "negative learning rate": (["--lr", "-1"], "lr"),
+    "learning rate that is text": (["--lr", "fast"], "lr"),
+    "no steps": (["--max_steps", "0"], "max_steps is 0"),
+    "fp16 on a CPU": (["--precision", "fp16"], "fp16 needs a GPU"),
+    "unknown tracker": (["--trackers", "tensorbord"], "unknown tracker 'tensorbord'"),
+    "unknown flag": (["--learning_rate", "1"], "learning_rate"),
+    "unknown problem": (["--problem", "classes"], "problem"),
+    "regression on words": (["--problem", "regression"], "label"),
+    "loss that needs classes": (["--problem", "regression", "--label_smoothing", "0.1"], ""),
+    "smoothing above 1": (["--label_smoothing", "2"], "label_smoothing is 2.0: it must be at least 0 and below 1"),
+    "negative focus": (["--focal_gamma", "-1"], "focal_gamma is -1.0: it must be at least 0"),
+    "wrong weights of classes": (["--class_weights", "1,2,3,4"], r"expected 'balanced', or \d numbers"),
+    "weights that are text": (["--class_weights", "even"], "class_weights is 'even': expected balanced"),
+    "a weight of nothing": (["--class_weights", "1,0"], "class_weights is '1,0': expected balanced"),
+    "missing label": (["--label", "lable"], "no column 'lable'"),
+    "push without a token": (["--push_to_hub", "someone/something"], "oken"),
+    "push to no name": (["--push_to_hub", "something"], "user/name"),
+    "model that is nowhere": (["--model", "./no/such/model"], "does not exist"),
+    "model that is a file": (["--model", __file__], "is a file"),
+    "data that is nowhere": (["--dataset", "./no/such/data"], "no file or folder"),
+}
+"""Bad arguments of every recipe."""
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            module=text_classification,
+            model=save_tiny_bert,
+            data=save_reviews,
+            given=reviews_of,
+            command=lambda data: [str(data / "test.csv")],
+            unlabelled=reviews_without_labels,
+            auto="AutoModelForSequenceClassification",
+            files=frozenset({"tokenizer.json", "tokenizer_config.json", "figures/attention.png"}),
+            learns=("--lr", "1e-3", "--head_lr", "1e-3", "--epochs", "4"),
+            drawn=("--config_options", '{"hidden_dropout_prob": 0.3}'),
+            alike=("--config_options", '{"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}'),
+            options=(
+                ("--lora", "4", "--attention", "cosine"),
+                ("--linear_probe", "true"),
+                ("--freeze", "embeddings", "--attention", "entmax15", "--attention_kwargs", '{"mix": 0.0}'),
+                ("--ema", "0.9", "--layer_decay", "0.8", "--schedule", "cosine", "--warmup", "3"),
+                ("--label_smoothing", "0.1", "--focal_gamma", "2", "--class_weights", "balanced"),
+                ("--precision", "bf16", "--accumulation_steps", "2", "--group_by_length", "false"),
+                ("--metric=-loss", "--patience", "1", "--eval_every", "0.5", "--keep", "1"),
+                ("--trackers", "tensorboard", "--auto_batch_size", "true", "--num_workers", "1"),
+            ),
+            only_scored=frozenset(),
+            bad={
+                "no room for text": (["--max_length", "2"], "leave no room for text"),
+                "no tokens": (["--max_length", "0"], "max_length is 0: it must be above 0"),
+                "mistakes of several groups": (
+                    ["--label_smoothing", "2", "--max_length", "0", "--lr", "-1"],
+                    "label_smoothing is 2.0.*; lr is -1.0|lr is -1.0.*; label_smoothing is 2.0",
+                ),
+                "missing column": (["--text", "txt"], "no column 'txt'"),
+            },
+        ),
+        Recipe(
+            module=image_classification,
+            model=save_tiny_vit,
+            data=save_pictures,
+            given=pictures_of,
+            command=lambda data: [str(data / "test" / name) for name in ("blue", "green", "red")],
+            unlabelled=pictures_without_labels,
+            auto="AutoModelForImageClassification",
+            files=frozenset({"preprocessor_config.json", "figures/errors.png", "figures/patches.png"}),
+            learns=("--lr", "3e-3", "--epochs", "6"),
+            drawn=("--drop_path", "0.2", *MIXED),
+            alike=MIXED,
+            options=(
+                ("--head", "attention", "--freeze", "encoder"),
+                ("--head", "multi_query", "--attention", "entmax15"),
+                ("--head", "mean"),
+                ("--head", "cbam"),
+                ("--lora", "4", "--crop", "resized"),
+                ("--drop_path", "0.2", "--grad_checkpointing", "--ema", "0.9"),
+                ("--channels_last", "--ema", "0.9", "--tta_flip", "--class_weights", "balanced", "--focal_gamma", "2"),
+                ("--layer_decay", "0.7", "--label_smoothing", "0.1", *MIXED),
+                ("--image_size", "32", "--attention", "window", "--attention_kwargs", '{"grid": [4, 4]}'),
+                ("--token_merging", "2"),
+            ),
+            only_scored=frozenset({"--tta_flip", "--token_merging"}),
+            bad={
+                "size that patches do not fill": (["--image_size", "30"], "30 is not divisible by .* 8.*24 and 32"),
+                "unknown head": (["--head", "atention"], "head"),
+                "unknown crop": (["--crop", "square"], "crop"),
+                "probability above 1": (["--hflip", "2"], "hflip"),
+                "RandAugment that is none": (["--rand_augment", "rand-x9"], "rand_augment"),
+                "missing column": (["--image", "imag"], "no column 'imag'.*did you mean 'image'"),
+                "text given for images": (["--text", "t"], "unknown argument --text"),
+                "cutmix of numbers": (["--problem", "regression", "--cutmix", "1"], "cutmix needs classes|label"),
+                "less than no tokens to merge": (["--token_merging", "-1"], "token"),
+                "stochastic depth above 1": (["--drop_path", "1.5"], "drop"),
+            },
+        ),
+    )
+}
