@@ -12,6 +12,7 @@ from transformers import AutoModelForImageClassification
 from transformers.models.clip.modeling_clip import CLIPModel
 
 from hf_attn.attention import Variant, make_variant, swap_attention, variant_info
+from hf_attn.attention.call import Call
 
 HEADS, SIZE, BATCH = 2, 4, 2
 SHARED = Path(os.environ.get("HF_ATTN_SHARED") or Path(__file__).parents[2] / "shared")
@@ -104,7 +105,7 @@ def test_the_fused_path_runs_unless_the_mask_differs_from_query_to_query():
     for name, extra in FORMS:
         variant, _ = build(name, "2+4·4", extra)
         for mask in MASKS:
-            ran = variant.fused(**tensors(18, mask), bias=None, scaling=0.5, dropout=0.0) is not None
+            ran = variant.fused(Call(**tensors(18, mask), scaling=0.5)) is not None
             assert ran == (name == "window" or mask in ("none", "keys")), (name, mask)
 
 

@@ -8,6 +8,7 @@ import reference_attention
 import torch
 
 from hf_attn.attention import VARIANTS, Variant, list_variants, make_variant, register_variant, variant_info
+from hf_attn.attention.call import Call
 from hf_attn.attention.normalizers import Blend, entmax15, sparsemax
 from hf_attn.attention.softmax_path import product_context, softmax_context
 
@@ -163,7 +164,7 @@ def test_training_in_bf16_on_a_cpu_takes_products_whatever_autocast_says(dropout
 def test_the_list_says_which_variants_have_a_fused_path():
     for name, extra in FORMS:
         inputs = case("padding") | {"scaling": 0.5}
-        ran = build(name, extra).fused(**inputs, dropout=0.0) is not None
+        ran = build(name, extra).fused(Call(**inputs)) is not None
         assert ran == (not variant_info(name).fused.startswith("no")), name
 
 
@@ -209,7 +210,9 @@ def test_asked_rows_equal_those_of_all(name, extra):
     variant, inputs = build(name, extra), case("causal")
     inputs.pop("value")
     rows = torch.tensor([4, 1])
-    assert (variant.weights(**inputs)[:, :, rows] - variant.weights(**inputs, rows=rows)).abs().max() < 1e-14
+    assert (
+        variant.weights(Call(**inputs))[:, :, rows] - variant.weights(Call(**inputs, rows=rows))
+    ).abs().max() < 1e-14
 
 
 @pytest.mark.parametrize(("name", "extra"), [(n, e) for n, e in FORMS if VARIANTS[n].identity or e])

@@ -13,6 +13,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import bidirectional_mask_function, sdpa_mask
 
+from .call import Call
 from .softmax_path import plain_is_faster
 from .variant import Variant
 
@@ -91,7 +92,7 @@ def weights_of_call(
     variant = Variant(query.shape[1], query.shape[-1]) if slot is None else slot_of(slot)
     key = ungrouped(key, query.shape[1])
     keep, bias = keep_and_bias(module, query, key, attention_mask, is_causal, position_bias)
-    return variant.weights(query, key, bias, keep, scaling, rows)
+    return variant.weights(Call(query, key, None, bias, keep, scaling, rows=rows))
 
 
 def keep_and_bias(

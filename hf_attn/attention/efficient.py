@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor
 
+from .call import Call
 from .normalizers import Blend
 from .registry import register_variant
-from .softmax_path import select_rows, softmax_context, wide_products
+from .softmax_path import wide_products
 
 
 @register_variant("local")
@@ -83,38 +84,21 @@ class Local(Blend):
         sees_all = first.mT if keep.shape[-2] == 1 else first.diagonal(dim1=-2, dim2=-1)[..., None]
         return first | sees_all
 
-    def weights(
-        self,
-        query: Tensor,
-        key: Tensor,
-        bias: Tensor | None = None,
-        keep: Tensor | None = None,
-        scaling: float | None = None,
-        rows: Tensor | None = None,
-    ) -> Tensor:
-        """Return the weights; see `Variant.weights`."""
-        local = super().weights(query, key, bias, self.near(query, key, keep), scaling, rows)
-        if self.beta is None:
-            return local
-        return self.blended(super().weights(query, key, bias, keep, scaling, rows), local)
+    def within_reach(self, call: Call) -> Call:
+        """Return the same call, in which a query sees what is in reach."""
+        return call.keeping(self.near(call.query, call.key, call.keep))
 
-    def fused(
-        self,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        bias: Tensor | None,
-        keep: Tensor | None,
-        scaling: float,
-        dropout: float,
-    ) -> Tensor | None:
+    def weights(self, call: Call) -> Tensor:
+        """Return the weights; see :meth:`Variant.weights`."""
+        local = super().weights(self.within_reach(call))
+        return local if self.beta is None else self.blended(super().weights(call), local)
+
+    def fused(self, call: Call) -> Tensor | None:
         """Give the window to the kernel as its mask; two blended kernels would drop weights apart from each other."""
-        if self.beta is not None and dropout:
+        if self.beta is not None and call.dropout:
             return None
-        local = softmax_context(query * scaling, key, value, bias, self.near(query, key, keep), dropout)
-        if self.beta is None:
-            return local
-        return self.blended(softmax_context(query * scaling, key, value, bias, keep, dropout), local)
+        local = self.within_reach(call).softmax_context()
+        return local if self.beta is None else self.blended(call.softmax_context(), local)
 
 
 @register_variant("linear")
@@ -136,49 +120,28 @@ class Linear(Blend):
         """φ(x) = elu(x) + 1, in a form that compiles on transposed tensors."""
         return x.clamp_min(0) + x.clamp_max(0).exp()
 
-    def weights(
-        self,
-        query: Tensor,
-        key: Tensor,
-        bias: Tensor | None = None,
-        keep: Tensor | None = None,
-        scaling: float | None = None,
-        rows: Tensor | None = None,
-    ) -> Tensor:
+    def weights(self, call: Call) -> Tensor:
         """Return the weights by the quadratic definition; see :meth:`Variant.weights`."""
-        scaling = self.head_dim**-0.5 if scaling is None else scaling
-        chosen = select_rows(query, rows)
-        with wide_products(query) as wide:
-            features = self.feature(wide(key) * scaling**0.5)
-            pairs = self.feature(wide(chosen) * scaling**0.5) @ features.transpose(-1, -2)
+        root = call.scale**0.5
+        with wide_products(call.query) as wide:
+            features = self.feature(wide(call.key) * root)
+            pairs = self.feature(wide(call.of_rows(call.query)) * root) @ features.transpose(-1, -2)
         pairs = pairs.to(torch.promote_types(pairs.dtype, torch.float32))
-        if keep is not None:
-            pairs = pairs.masked_fill(~select_rows(keep, rows), 0.0)
+        if call.keep is not None:
+            pairs = pairs.masked_fill(~call.of_rows(call.keep), 0.0)
         linear = pairs / pairs.sum(-1, keepdim=True).clamp_min(1e-6)
-        if self.beta is None:
-            return linear
-        return self.blended(super().weights(query, key, None, keep, scaling, rows), linear)
+        return linear if self.beta is None else self.blended(super().weights(call), linear)
 
-    def fused(
-        self,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        bias: Tensor | None,
-        keep: Tensor | None,
-        scaling: float,
-        dropout: float,
-    ) -> Tensor | None:
+    def fused(self, call: Call) -> Tensor | None:
         """Sum over the keys once for all queries."""
-        if dropout or (keep is not None and keep.shape[-2] > 1):
+        if call.dropout or call.mask_differs or call.value is None:
             return None
-        with wide_products(query) as wide:
-            features = self.feature(wide(key) * scaling**0.5)
-            if keep is not None:
-                features = features * keep.transpose(-1, -2).to(features.dtype)
-            phi = self.feature(wide(query) * scaling**0.5)
+        root = call.scale**0.5
+        with wide_products(call.query) as wide:
+            features = self.feature(wide(call.key) * root)
+            if call.keep is not None:
+                features = features * call.keep.transpose(-1, -2).to(features.dtype)
+            phi = self.feature(wide(call.query) * root)
             total = (phi @ features.sum(-2).unsqueeze(-1)).clamp_min(1e-6)
-            linear = phi @ (features.transpose(-1, -2) @ wide(value)) / total
-        if self.beta is None:
-            return linear
-        return self.blended(softmax_context(query * scaling, key, value, None, keep, dropout), linear)
+            linear = phi @ (features.transpose(-1, -2) @ wide(call.value)) / total
+        return linear if self.beta is None else self.blended(call.softmax_context(), linear)

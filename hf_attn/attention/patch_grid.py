@@ -1,17 +1,18 @@
 """Variants on the grid of patches of a vision transformer: a window in two dimensions, and focal attention."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .call import Call
 from .efficient import Local
 from .grid import PatchGrid, mistakes
 from .image_grid import SeenGrid
 from .normalizers import Blend
 from .registry import register_variant
-from .softmax_path import select_rows, softmax_context
 
 
 @register_variant("window")
@@ -132,20 +133,12 @@ class Focal(Blend):
             return near, is_patch.expand(-1, len(member))
         return near & keep, (keep.float() @ member.mT.float() > 0) & is_patch
 
-    def weights(
-        self,
-        query: Tensor,
-        key: Tensor,
-        bias: Tensor | None = None,
-        keep: Tensor | None = None,
-        scaling: float | None = None,
-        rows: Tensor | None = None,
-    ) -> Tensor:
+    def weights(self, call: Call) -> Tensor:
         """Return the weights; see :meth:`Variant.weights`."""
-        grid = place(self, query, key)
+        grid = place(self, call.query, call.key)
         member, share = self.cells(grid)
-        near, cells = (select_rows(x, rows) for x in self.reach(grid, member, keep))
-        scores, keep = self.masked_scores(query, key, bias, keep, scaling, rows)
+        near, cells = (call.of_rows(x) for x in self.reach(grid, member, call.keep))
+        scores, keep = self.masked_scores(call)
         least = torch.finfo(scores.dtype).min
         known, total = scores, torch.ones_like(scores[:1, :1, :1, :1])
         if keep is not None:
@@ -158,28 +151,17 @@ class Focal(Blend):
         weights = focal if self.beta is None else self.blended(scores.softmax(-1), focal)
         return weights if keep is None else weights * keep
 
-    def fused(
-        self,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        bias: Tensor | None,
-        keep: Tensor | None,
-        scaling: float,
-        dropout: float,
-    ) -> Tensor | None:
+    def fused(self, call: Call) -> Tensor | None:
         """Give the kernel the cells as further keys and values."""
-        if dropout or (keep is not None and keep.shape[-2] > 1):
+        if call.dropout or call.mask_differs or call.value is None:
             return None
-        grid = place(self, query, key)
+        grid = place(self, call.query, call.key)
         member, share = self.cells(grid)
-        visible = torch.cat(self.reach(grid, member, keep), -1)
-        share = (share if keep is None else _shared(share * keep)).to(key.dtype)
-        keys, values = (torch.cat([x, share @ x], -2) for x in (key, value))
-        focal = softmax_context(query * scaling, keys, values, None, visible, dropout)
-        if self.beta is None:
-            return focal
-        return self.blended(softmax_context(query * scaling, key, value, None, keep, dropout), focal)
+        visible = torch.cat(self.reach(grid, member, call.keep), -1)
+        share = (share if call.keep is None else _shared(share * call.keep)).to(call.key.dtype)
+        keys, values = (torch.cat([x, share @ x], -2) for x in (call.key, call.value))
+        focal = replace(call, key=keys, value=values, keep=visible).softmax_context()
+        return focal if self.beta is None else self.blended(call.softmax_context(), focal)
 
 
 def place(variant: Window | Focal, query: Tensor, key: Tensor) -> PatchGrid:

@@ -5,7 +5,6 @@ Shapes are those of :class:`.variant.Variant`.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -26,13 +25,6 @@ def plain_is_faster(query: Tensor, keys: int, dropout: float) -> bool:
     if query.device.type != "cpu" or torch.compiler.is_compiling():
         return False
     return dropout > 0 or (query.requires_grad and query.dtype == torch.bfloat16 and keys <= SHORT)
-
-
-def select_rows(tensor: Any, rows: Tensor | None) -> Any:
-    """Return the given queries of a tensor (…, queries, size); None and what all queries share stay as they are."""
-    if tensor is None or rows is None or tensor.shape[-2] == 1:
-        return tensor
-    return tensor.index_select(-2, rows)
 
 
 def softmax_context(

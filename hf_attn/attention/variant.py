@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from .call import Call
 from .dropout import dropout as cheap_dropout
-from .softmax_path import mask_as_sum, select_rows, softmax_context, wide_products
+from .softmax_path import mask_as_sum, softmax_context, wide_products
 
 INITS = ("identity", "paper")
 AFTER_THE_WEIGHTS = {"output", "reset_parameters", "extra_repr", "__init__", "forward", "fused"}
@@ -98,39 +99,20 @@ class Variant(nn.Module):
         """Change the context, (batch, heads, queries, d)."""
         return context
 
-    def weights(
-        self,
-        query: Tensor,
-        key: Tensor,
-        bias: Tensor | None = None,
-        keep: Tensor | None = None,
-        scaling: float | None = None,
-        rows: Tensor | None = None,
-    ) -> Tensor:
+    def weights(self, call: Call) -> Tensor:
         """Return the weights, (batch, heads, queries, keys), in at least fp32 and before dropout.
 
         This is the definition of the variant; every fused path is held against it.
-
-        Args:
-            rows: indices of the queries that are wanted, shape (rows,); the others are not computed.
         """
-        scores, keep = self.masked_scores(query, key, bias, keep, scaling, rows)
+        scores, keep = self.masked_scores(call)
         weights = self.normalize(scores, keep)
         return self.mix(weights if keep is None else weights * keep)
 
-    def masked_scores(
-        self,
-        query: Tensor,
-        key: Tensor,
-        bias: Tensor | None,
-        keep: Tensor | None,
-        scaling: float | None,
-        rows: Tensor | None,
-    ) -> tuple[Tensor, Tensor | None]:
-        """Return the scores with bias and mask, in at least fp32, and ``keep``, both of the asked rows alone."""
-        query, bias, keep = (select_rows(x, rows) for x in (query, bias, keep))
+    def masked_scores(self, call: Call) -> tuple[Tensor, Tensor | None]:
+        """Return the scores with bias and mask, in at least fp32, and ``keep``, both of the wanted rows alone."""
+        query, bias, keep = (call.of_rows(x) for x in (call.query, call.bias, call.keep))
         with wide_products(query) as wide:
-            scores = self._compared(wide(query), wide(key), self.head_dim**-0.5 if scaling is None else scaling)
+            scores = self._compared(wide(query), wide(call.key), call.scale)
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
         if bias is not None:
             scores = scores + bias
@@ -143,22 +125,15 @@ class Variant(nn.Module):
         form = self.dot_form(query, key, scaling) if self.scores_by_dot_form else None
         return self.scores(query, key, scaling) if form is None else form[0] @ form[1].transpose(-1, -2)
 
-    def fused(
-        self,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        bias: Tensor | None,
-        keep: Tensor | None,
-        scaling: float,
-        dropout: float,
-    ) -> Tensor | None:
+    def fused(self, call: Call) -> Tensor | None:
         """Return the context without making the weights, or None where only the plain path is right.
 
         It is asked for only where no step was overridden below the class that defines it; see :func:`has_fused_path`.
         """
-        form = self.dot_form(query, key, scaling)
-        return None if form is None else softmax_context(*form, value, bias, keep, dropout)
+        form = self.dot_form(call.query, call.key, call.scale)
+        if form is None or call.value is None:
+            return None
+        return softmax_context(*form, call.value, call.bias, call.keep, call.dropout)
 
     def forward(
         self,
@@ -171,15 +146,14 @@ class Variant(nn.Module):
         dropout: float = 0.0,
         need_weights: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """Attend.
+        """Attend; the arguments are those of :class:`.call.Call`.
 
         Args:
             query: (batch, heads, queries, d).
             key: (batch, heads, keys, d).
             value: (batch, heads, keys, d).
-            bias: added to the scores; broadcasts to (batch, heads, queries, keys).
-            keep: boolean, True where a key may be attended to; broadcasts likewise. A query that may attend to
-                nothing gets the context 0.
+            bias: added to the scores.
+            keep: boolean, True where a key may be attended to.
             scaling: factor of the scores; None is 1/√d.
             dropout: probability that a weight is set to 0.
             need_weights: also return the weights; takes the plain path.
@@ -195,13 +169,11 @@ class Variant(nn.Module):
                 f"attention variant {self.name!r} cannot honour a bias on the scores (relative positions): "
                 "choose another variant or another architecture"
             )
-        scaling = self.head_dim**-0.5 if scaling is None else scaling
-        context = None
-        if self.takes_fused_path and not need_weights:
-            context = self.fused(query, key, value, bias, keep, scaling, dropout)
+        call = Call(query, key, value, bias, keep, scaling, dropout)
+        context = self.fused(call) if self.takes_fused_path and not need_weights else None
         if context is not None:
             return self.output(context, query).to(value.dtype), None
-        weights = self.weights(query, key, bias, keep, scaling)
+        weights = self.weights(call)
         if weights.dim() != 4 or weights.shape[-2:] != (query.shape[-2], key.shape[-2]):
             raise ValueError(
                 f"{type(self).__name__} gave weights of the shape {tuple(weights.shape)}, expected (batch, heads, "
