@@ -42,17 +42,15 @@ def load(
     image: str | None = None,
     text: Sequence[str | None] = (),
     strata: Callable[[Dataset], np.ndarray] | None = None,
-    seed: int = 0,
 ) -> DatasetDict:
     """Load the splits that the arguments name, and cut from train those that are missing.
 
     Args:
-        args: where the data is and how it is read.
+        args: of a run: where the data is and how it is read, and the ``seed`` of the cuts.
         label: column, or columns, of the labels.
         image: column of images.
         text: columns of texts.
         strata: gives the class of each row, for the cuts.
-        seed: of the cuts.
 
     Raises:
         InputError: whatever cannot be used.
@@ -62,7 +60,7 @@ def load(
     return load_splits(
         args.dataset,
         args.subset,
-        seed=seed,
+        seed=args.seed,  # type: ignore[attr-defined]
         validation=args.validation_share,
         test=args.test_share,
         label=label,

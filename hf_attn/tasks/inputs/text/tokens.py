@@ -32,18 +32,8 @@ CHUNK = 1000
 def load_splits(
     args: Options, label: str | list[str] | None = None, strata: Callable[[Dataset], np.ndarray] | None = None
 ) -> DatasetDict:
-    """Load and check the splits that the arguments of a run name.
-
-    Args:
-        args: with the ``seed`` of the cuts.
-        label: column, or columns, of the labels.
-        strata: gives the class of each row, for the cuts.
-
-    Raises:
-        InputError: whatever cannot be used, all of it at once where that can be.
-    """
-    seed: int = args.seed  # type: ignore[attr-defined]
-    splits = data.load(args, label=label, text=(args.text, args.text_pair), strata=strata, seed=seed)
+    """Load the splits of a run, as :func:`hf_attn.data.load` does, and check the texts."""
+    splits = data.load(args, label=label, text=(args.text, args.text_pair), strata=strata)
     check_text(splits, args.text, args.text_pair, label)
     return splits
 
