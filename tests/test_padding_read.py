@@ -49,3 +49,12 @@ def test_a_model_that_does_not_read_padding_takes_texts_of_all_lengths_together(
     model.register_forward_hook(lambda module, args, kwargs, output: sizes.append(len(output.logits)), with_kwargs=True)
     hf_attn.predict(model, TEXTS)
     assert sizes == [1, 1, 6]  # one text alone and padded, then all
+
+
+@pytest.mark.parametrize(("model_type", "reads"), [("bert", False), ("roberta", False), ("fnet", True), ("yoso", True)])
+def test_a_model_with_an_answer_for_each_token_is_asked_about_its_own_tokens(model_type, reads, tmp_path, caplog):
+    folder = saved(tmp_path, model_type)
+    model = models.load(folder, task="token-classification", labels=["a", "b"])
+    with caplog.at_level(logging.WARNING, "hf_attn"):
+        bring_together(model, models.load_tokenizer(folder))
+    assert ("reads padding" in caplog.text) == reads

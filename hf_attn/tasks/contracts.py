@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..interface.plotting import Picture
     from ..training.evaluation import Predictions
     from ..training.step import Batch
+    from .targets.words import Described
 
 Strata = Callable[["Dataset"], "np.ndarray"]
 
@@ -123,7 +124,7 @@ class Target(Protocol):
     def say(self, outputs: Any, top_k: int | None = None) -> list[dict[str, Any]]:
         """Return answers, one dict a row, as :func:`hf_attn.predict` gives them."""
 
-    def described(self, predictions: Predictions, rows: Sequence[int]) -> list[Any]:
+    def described(self, predictions: Predictions, rows: Sequence[int]) -> list[Described]:
         """Return what is said of some rows, and what they are, in words."""
 
     def columns(self, predictions: Predictions) -> dict[str, Any]:

@@ -12,7 +12,8 @@ import numpy as np
 from ....data.columns import refuse
 from ....data.reading import HALF, SURROGATE
 from ....errors import InputError
-from .answers import Described, described
+from ..words import Described
+from .answers import described
 from .options import Options, numbers
 from .scoring import Scored
 
