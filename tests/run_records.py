@@ -26,6 +26,8 @@ class Config(TrainConfig):
     model: str = "google-bert/bert-base-uncased"
     dataset: str = "data/mails.csv"
     attention: str | None = None
+    push_to_hub: str | None = None
+    private: bool = False
 
 
 def made_up(

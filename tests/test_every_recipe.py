@@ -211,7 +211,9 @@ def test_options_train_and_save_a_model_that_predicts_as_scored(made, name, opti
     assert np.isfinite(scores["loss"])
     loaded = getattr(transformers, recipe.auto).from_pretrained(tmp_path / "run")
     assert all(parameter.isfinite().all() for parameter in loaded.parameters())
-    if not recipe.only_scored.intersection(options):
+    told = "it runs without" in (tmp_path / "run/README.md").read_text()
+    assert told == bool(recipe.only_scored.intersection(options))
+    if not told:
         found = [row["label"] for row in hf_attn.predict(tmp_path / "run", recipe.given(made(name)[1]))]
         truth = pd.read_parquet(tmp_path / "run/predictions.parquet")["label"]
         assert np.mean(found == truth) == pytest.approx(scores["accuracy"])

@@ -10,7 +10,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 from datasets import Dataset
-from run_records import Config, made_up
+from run_records import made_up
 from tiny_bert import TEXTS, save_tiny_bert
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -196,9 +196,8 @@ def test_what_is_right_of_each_kind_of_labels(kind, logits, truth, expected):
 def test_prediction_truncates_as_training_did(tmp_path):
     source = save_tiny_bert(tmp_path / "source", names=("no", "yes"))
     model, tokenizer = AutoModelForSequenceClassification.from_pretrained(source), AutoTokenizer.from_pretrained(source)
-    config = Config(output_dir=str(tmp_path / "run"))
-    config.max_length = 7
-    folder = finish(model, tokenizer, made_up(tmp_path / "run", config=config), Accelerator(cpu=True))
+    text.bring_together(model, tokenizer, max_length=7)
+    folder = finish(model, tokenizer, made_up(tmp_path / "run"), Accelerator(cpu=True))
     assert predict(folder, ["my card was swallowed by the machine"]) == predict(folder, ["my card was swallowed by"])
     assert len(AutoTokenizer.from_pretrained(folder)("my " * 20, truncation=True)["input_ids"]) == 7
 

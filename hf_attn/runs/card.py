@@ -52,8 +52,7 @@ def metadata(folder: Path, record: "RunRecord") -> Any:
     """Return the card's ``ModelCardData``; only ids that the Hub can resolve go into fields that link."""
     from huggingface_hub import ModelCardData
 
-    attention = getattr(record.config, "attention", None)
-    model, dataset = getattr(record.config, "model", None), getattr(record.config, "dataset", None)
+    attention, model, dataset = record.config.attention, record.config.model, record.config.dataset
     return ModelCardData(
         model_name=folder.resolve().name,
         pipeline_tag=record.task,
@@ -71,7 +70,7 @@ def eval_results(record: "RunRecord") -> "list[EvalResult]":
     """Return the test scores as the Hub's evaluation results, unrounded."""
     from huggingface_hub import EvalResult
 
-    dataset = getattr(record.config, "dataset", None)
+    dataset = record.config.dataset
     results = []
     for name, value in record.scores.items():
         kind, readable = record.target.METRICS.get(name, (name, name))
@@ -113,7 +112,7 @@ def body(folder: Path, record: "RunRecord", facts: dict[str, Any], drawn: "Seque
 def summary(record: "RunRecord") -> str:
     """Say in a sentence or two what this model is."""
     names, given, what = record.target.names, TASKS[record.task].input.NOUN, record.target.sentence
-    base = origin(getattr(record.config, "model", None))
+    base = origin(record.config.model)
     line = f"{base}, fine-tuned to give each {given} {what}, by `hf-attn {record.config.recipe}`."
     return line + (f"\n\nLabels: {', '.join(escape(str(name)) for name in names)}." if names else "")
 
@@ -144,22 +143,16 @@ def score_table(record: "RunRecord") -> str:
             ]
         )
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    if how := scored_by(record.config):
-        table += f"\n\nThe test scores are those of the model with {how}; loaded as above, it runs without."
+    if record.scored_with:
+        table += (
+            f"\n\nThe test scores are those of the model with {record.scored_with}; loaded as above, it runs without."
+        )
     if record.interval is None:
         return table
     low, high = record.interval
     name = escape(record.target.METRICS.get(record.metric, ("", record.metric))[1])
     count = len(record.predictions.ids)
     return f"{table}\n\n{name} on test: 95 % bootstrap interval {low:.4f} to {high:.4f} ({count:,} examples)."
-
-
-def scored_by(config: Any) -> str:
-    """Say what was done for the test scores that the saved model does not do by itself."""
-    how = ["its mean over each image and its mirror image"] if getattr(config, "tta_flip", False) else []
-    if merged := getattr(config, "token_merging", 0):
-        how.append(f"{merged} tokens merged in each block")
-    return " and ".join(how)
 
 
 def argument_table(config: Any) -> str:
@@ -194,7 +187,7 @@ def circumstances(facts: dict[str, Any]) -> str:
 
 def provenance(record: "RunRecord") -> str:
     """Say which data it was, its licence and the model's, or that they are not known."""
-    data = escape(short_source(getattr(record.config, "dataset", None)))
+    data = escape(short_source(record.config.dataset))
     lines = [f"Data: {data}; licence: {escape(record.dataset_licence or 'not stated')}."]
     if record.fingerprint:
         lines.append(f"sha256 of the data as it was read: `{record.fingerprint}`.")

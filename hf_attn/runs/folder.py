@@ -81,8 +81,8 @@ def complete(
         print(summary(record))
         if record.unlabelled is not None:
             print(f"{len(record.unlabelled):,} rows without labels are predicted in {args.output_dir}/{UNLABELLED}")
-        if repository := getattr(args, "push_to_hub", None):
-            print(hub.push(args.output_dir, repository, private=getattr(args, "private", False)))
+        if args.push_to_hub:
+            print(hub.push(args.output_dir, args.push_to_hub, private=args.private))
     output.release(accelerator)
     accelerator.end_training()
     return dict(record.scores)
@@ -95,8 +95,7 @@ def finish(model: "PreTrainedModel", processor: Any, record: RunRecord, accelera
 
     Args:
         model: The trained model with the weights to keep, wrapped by accelerate or not; LoRA adapters are merged.
-        processor: The tokenizer or image processor. A tokenizer's ``model_max_length``, to which prediction truncates,
-            becomes that of training.
+        processor: The tokenizer or image processor.
         record: What the recipe knows of its run.
         accelerator: The one the run was started with.
 
@@ -115,9 +114,6 @@ def finish(model: "PreTrainedModel", processor: Any, record: RunRecord, accelera
     folder = Path(record.config.output_dir)
     failure: list[OSError | None] = [None]
     if accelerator.is_main_process:
-        if hasattr(processor, "model_max_length"):
-            longest = getattr(record.config, "max_length", None) or 10**30
-            processor.model_max_length = min(processor.model_max_length, longest)
         plain = merge_lora(accelerator.unwrap_model(model, keep_torch_compile=False))
         try:
             with quietly(), whole_folder(folder) as place:
@@ -175,7 +171,7 @@ def run_facts(record: RunRecord, *, processes: int = 1, precision: str = "no") -
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "arguments": dataclasses.asdict(config),
         "seed": config.seed,
-        "data": {"source": getattr(config, "dataset", None), "fingerprint": record.fingerprint},
+        "data": {"source": config.dataset, "fingerprint": record.fingerprint},
         "training": {
             "steps": history.step,
             "best_step": history.best_step,

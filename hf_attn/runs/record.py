@@ -2,22 +2,35 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from ..interface.plotting import Picture
     from ..tasks.contracts import Target
-    from ..training.config import TrainConfig
     from ..training.evaluation import Predictions
     from ..training.history import History
+
+
+class RunArguments(Protocol):
+    """What is read of a recipe's arguments, a dataclass; the others are kept as they are."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+    recipe: str
+    output_dir: str
+    seed: int
+    model: str
+    attention: str | None
+    dataset: str
+    push_to_hub: str | None
+    private: bool
 
 
 @dataclass(kw_only=True)
 class RunRecord:
     """What a recipe knows of its run when it ends."""
 
-    config: "TrainConfig"
-    """The recipe's arguments; of its own ones, ``model``, ``dataset`` and ``attention`` are read for the card."""
+    config: "RunArguments"
+    """The recipe's arguments."""
     task: str
     """A name of ``tasks.table``, as the Hub has it."""
     target: "Target"
@@ -42,6 +55,10 @@ class RunRecord:
     """For a test split without labels."""
     unlabelled_names: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     """The same of that split, for ``unlabelled.parquet``."""
+    head: str | None = None
+    """A head of this package that is on the model."""
+    scored_with: str = ""
+    """What was done for the test scores that the saved model does not do by itself."""
     language: str | None = None
     """Language code of the data, for the card."""
     licence: str | None = None

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 def usage(folder: Path, record: "RunRecord") -> str:
     """Return a snippet that loads the model, and what it needs for that."""
-    attention = getattr(record.config, "attention", None)
-    own = attention or getattr(record.config, "head", None)
+    attention = record.config.attention
+    own = attention or record.head
     task = TASKS[record.task]
     code = task.input.USAGE.format(auto=task.auto, trust=", trust_remote_code=True" if own else "")
     if attention and is_own_variant(attention):

@@ -9,6 +9,7 @@ __getattr__, __all__ = handed_on(
         "check": "of_run",
         "load_for": "of_run",
         "merging": "of_run",
+        "scored_with": "of_run",
         "scorer": "of_run",
     },
 )

@@ -98,3 +98,11 @@ def scorer(args: ImageModelOptions, model: nn.Module) -> nn.Module:
     from .flipped import FlipAveraged
 
     return FlipAveraged(model) if args.tta_flip else model
+
+
+def scored_with(args: ImageModelOptions) -> str:
+    """Say what is done for the test scores that the saved model does not do by itself."""
+    how = ["its mean over each image and its mirror image"] if args.tta_flip else []
+    if args.token_merging:
+        how.append(f"{args.token_merging} tokens merged in each block")
+    return " and ".join(how)
