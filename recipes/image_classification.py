@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
 
     # Model, and pixels that it takes
     processing = images.load_processing(args.model, args.image_size)
-    augment = images.Augment.of(args, processing, target, args.seed)
+    augment = images.augment_for(args, processing, target)
     model = vision.load_for("image-classification", args, target, processing.size, args.image_size)
     rows = images.rows(splits, processing, args, accelerator)
     target = target.recounted(rows["train"].labels)

@@ -76,14 +76,14 @@ def run(
         outputs: what is kept of the model.
         context: around all of it, such as autocast.
     """
-    parts: list[Part] = []
+    parts = []
     with evaluation_mode(model), torch.inference_mode(), context or nullcontext():
         for batch in batches:
             inputs = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
             ids, truth = inputs.pop("ids"), inputs.pop("labels", None)
-            found = _on_cpu(outputs(model, inputs))
-            parts.append((ids.cpu().numpy(), found, None if truth is None else _on_cpu(truth)))
-    return parts
+            parts.append((ids, outputs(model, inputs), truth))
+    # a copy from a GPU waits for it: once, at the end
+    return [(ids.cpu().numpy(), _on_cpu(found), None if true is None else _on_cpu(true)) for ids, found, true in parts]
 
 
 def in_order(parts: Sequence[Part]) -> Predictions:

@@ -18,13 +18,13 @@ logits = model(**processor(Image.open("photo.jpg").convert("RGB"), return_tensor
 __getattr__, __all__ = handed_on(
     __name__,
     {
-        "Augment": "augmentation",
         "AugmentOptions": "options",
         "Examples": "examples",
         "Options": "options",
         "PixelRows": "pixels",
         "Processing": "processing",
         "attend": "examples",
+        "augment_for": "augmentation.of_run",
         "batches": "prediction",
         "check_folder": "prediction",
         "check_image_size": "processing",

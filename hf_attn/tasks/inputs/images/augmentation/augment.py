@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -16,30 +16,11 @@ from .draws import exact_uniform, uniform
 from .rand_augment import RandAugment, moving
 
 if TYPE_CHECKING:
-    from ..options import AugmentOptions
     from ..pixels import ImageBatches, PixelRows
-    from ..processing import Processing
 
 Batch = dict[str, Tensor]
 JITTERED = (colour.brightness, colour.contrast, colour.saturation)
 NO_CLASSES = "cutmix needs classes, for a number is not shared out by area: take mixup, which blends numbers too"
-
-
-OPTIONS = (
-    *("crop", "hflip", "vflip", "color_jitter", "rand_augment", "reprob"),
-    *("mixup", "cutmix", "mixup_switch_prob"),
-)
-"""Arguments of a recipe that are fields of :class:`Augment` as they are."""
-
-
-class Mixable(Protocol):
-    """What is said of an image, as far as mixing two of them goes."""
-
-    @property
-    def num_classes(self) -> int | None:
-        """Classes, where a label is the number of one."""
-
-    by_area: Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,30 +95,6 @@ class Augment:
             wrong.append(f"rand_augment {error}")
         if wrong:
             raise InputError("; ".join(wrong))
-
-    @classmethod
-    def of(cls, args: AugmentOptions, processing: Processing, target: Mixable, seed: int) -> Self:
-        """Make the augmentation of a training set.
-
-        Args:
-            args: what is changed, and how much.
-            processing: of the images.
-            target: what is said of an image.
-            seed: of all that is drawn.
-
-        Raises:
-            InputError: values that make no sense, or a mixing of labels that cannot be mixed.
-        """
-        red, green, blue = (-processing.offset / processing.scale).round().clamp(0, 255).int().tolist()
-        return cls(
-            normalize=processing.normalize,
-            num_classes=target.num_classes,
-            by_area=target.by_area,
-            seed=seed,
-            fill=(red, green, blue),
-            crop_scale=(args.crop_scale[0], args.crop_scale[-1]),
-            **{name: getattr(args, name) for name in OPTIONS},
-        )
 
     @property
     def mixes(self) -> bool:
