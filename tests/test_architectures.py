@@ -1,6 +1,7 @@
 """Every architecture that the code finds: the variants start as the pretrained model, padding changes nothing."""
 
 import functools
+import os
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,8 @@ REQUIRED = """albert bart bert camembert clip_vision_model deit dinov2 dinov3_vi
 TURN = 4
 # Which do not dispatch in some release that setup.cfg allows: refused by name there, never swapped in part.
 OFTEN_REFUSED = "deberta deberta-v2 mpnet vilt layoutlmv3 swinv2 wavlm longformer big_bird xlnet".split()
-VIT = Path(__file__).parents[2] / "shared/checkpoints/vit-tiny-patch16-224-in1k"
+SHARED = Path(os.environ.get("HF_ATTN_SHARED") or Path(__file__).parents[2] / "shared")
+VIT = SHARED / "checkpoints/vit-tiny-patch16-224-in1k"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -269,7 +271,7 @@ def test_minilm_keeps_its_logits_and_only_slots_and_head_are_new(minilm, name, k
     assert sum(isinstance(m, Variant) for m in model.modules()) == 6
 
 
-@pytest.mark.skipif(not VIT.exists(), reason="the ViT checkpoint is not in ../shared/checkpoints")
+@pytest.mark.skipif(not VIT.exists(), reason=f"the ViT checkpoint is not in {VIT}")
 @pytest.mark.parametrize(("name", "kwargs"), IDENTITY, ids=[name for name, _ in IDENTITY])
 def test_vit_keeps_its_logits_and_only_slots_are_new(name, kwargs):
     images = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
