@@ -67,7 +67,9 @@ def violations(taken: dict[tuple[str, str], set[str]]) -> list[str]:
         one, other = above.partition(".")[0], below.partition(".")[0]
         up = one != other and one and other and one not in DOORS and FLOOR[other] >= FLOOR[one]
         sides = {name.split(".")[1] for name in (above, below) if name.startswith("tasks.") and name.count(".") > 1}
-        if up or {"inputs", "targets"} <= sides or (one == "attention" and other != "attention"):
+        names_a_room = one in ("runs", "explain") and below.startswith(("tasks.inputs", "tasks.targets"))
+        apart = {"inputs", "targets"} <= sides or (one == "attention" and other != "attention") or names_a_room
+        if up or apart:
             wrong.append(f"{above} takes {', '.join(sorted(names))} of {below}")
     return wrong
 
@@ -120,6 +122,7 @@ def test_every_package_is_installed():
         ("attention/a.py", "from ..errors import InputError", "attention.a takes InputError of errors"),
         ("tasks/inputs/a.py", "if T:\n    from ..targets import b", "tasks.inputs.a takes all of tasks.targets.b"),
         ("runs/a.py", "from hf_attn.explain.b import c", "runs.a takes c of explain.b"),
+        ("explain/a.py", "from ..tasks.targets.b import c", "explain.a takes c of tasks.targets.b"),
     ],
 )
 def test_a_violation_names_both_files_and_what_is_taken(file, code, told, tmp_path):
