@@ -37,6 +37,7 @@ def test_the_target_of_a_task_has_every_name_of_its_contract(task):
 @each_kind
 def test_each_kind_of_label_has_every_name_of_a_target(kind):
     assert not [name for name in names(contracts.Target) if not hasattr(kind, name)]
+    assert not inspect.isabstract(kind)
 
 
 @each_task

@@ -1,6 +1,6 @@
 """What a variant is given at one call."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
@@ -48,10 +48,6 @@ class Call:
         if tensor is None or self.rows is None or tensor.shape[-2] == 1:
             return tensor
         return tensor.index_select(-2, self.rows)
-
-    def keeping(self, keep: Tensor | None) -> "Call":
-        """Return the same call of keys that may be attended to by ``keep``."""
-        return replace(self, keep=keep)
 
     def softmax_context(self) -> Tensor:
         """Return the context of plain softmax attention, by the faster path; (batch, heads, queries, d)."""

@@ -1,5 +1,7 @@
 """Variants that look at less than every pair, or at every pair more cheaply: local windows and linear attention."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -86,7 +88,7 @@ class Local(Blend):
 
     def within_reach(self, call: Call) -> Call:
         """Return the same call, in which a query sees what is in reach."""
-        return call.keeping(self.near(call.query, call.key, call.keep))
+        return replace(call, keep=self.near(call.query, call.key, call.keep))
 
     def weights(self, call: Call) -> Tensor:
         """Return the weights; see :meth:`Variant.weights`."""

@@ -1,6 +1,5 @@
 """Predictions for texts or images, given or in a file, printed or written to one, for ``hf-attn predict``."""
 
-import itertools
 import json
 import os
 import re
@@ -64,10 +63,9 @@ def predict_to(
         check_output(Path(output), overwrite, given)
     disable_progress_bar()
     task = task_of_run(run)
-    where = {"text": text, "text_pair": text_pair, "image": image, "delimiter": delimiter, "encoding": encoding}
-    read = task.input.read_files(given, **where)
-    own = {*itertools.chain(*read.rows), *task.target.COLUMNS}
-    kept = kept_columns(read.table, keep, read.used, own)
+    columns = own_columns(task, {"text": text, "text_pair": text_pair, "image": image})
+    read = task.input.read_files(given, **columns, delimiter=delimiter, encoding=encoding)
+    kept = kept_columns(read.table, keep, read.used, {*task.target.COLUMNS}.union(*read.rows[:1]))
     found = predict(
         run, read.inputs, text_pair=read.text_pair, top_k=top_k or (None if output else 1), batch_size=batch_size
     )
@@ -78,6 +76,23 @@ def predict_to(
         told = [{name: column[at] for name, column in kept.items()} for at in range(len(found))]
         write_rows(Path(output), [a | b | c for a, b, c in zip(told, read.rows, found, strict=True)])
         print(f"{len(found):,} predictions in {output}")
+
+
+def own_columns(task: "Task", columns: dict[str, str | None]) -> dict[str, str | None]:
+    """Return the columns that the task's input has.
+
+    Raises:
+        InputError: one of another input is given.
+    """
+    from ..tasks.table import TASKS
+
+    for other in (other.input for other in TASKS.values()):
+        if any(columns[name] for name in set(other.COLUMNS).difference(task.input.COLUMNS)):
+            options = " and ".join(f"--{name}" for name in other.COLUMNS)
+            verb = "are" if len(other.COLUMNS) > 1 else "is"
+            model = f"this model classifies {task.input.NOUN}s"
+            raise InputError(f"{options} {verb} for {other.NOUN}s, and {model}")
+    return {name: columns[name] for name in task.input.COLUMNS}
 
 
 def kept_columns(

@@ -73,7 +73,7 @@ def eval_results(record: "RunRecord") -> "list[EvalResult]":
     dataset = record.config.dataset
     results = []
     for name, value in record.scores.items():
-        kind, readable = record.target.METRICS.get(name, (name, name))
+        kind, _ = record.target.METRICS.get(name, (name, name))
         results.append(
             EvalResult(
                 task_type=record.task,
@@ -82,7 +82,7 @@ def eval_results(record: "RunRecord") -> "list[EvalResult]":
                 dataset_name=short_source(dataset),
                 dataset_split="test",
                 metric_type=kind,
-                metric_name=readable,
+                metric_name=readable(record, name),
                 metric_value=float(value),
             )
         )
@@ -138,7 +138,7 @@ def score_table(record: "RunRecord") -> str:
         values = [scores.get(name) for scores in splits.values()]
         rows.append(
             [
-                escape(record.target.METRICS.get(name, (name, name))[1]),
+                escape(readable(record, name)),
                 *("" if v is None else f"{v:.4f}" for v in values),
             ]
         )
@@ -150,9 +150,14 @@ def score_table(record: "RunRecord") -> str:
     if record.interval is None:
         return table
     low, high = record.interval
-    name = escape(record.target.METRICS.get(record.metric, ("", record.metric))[1])
+    name = escape(readable(record, record.metric))
     count = len(record.predictions.ids)
     return f"{table}\n\n{name} on test: 95 % bootstrap interval {low:.4f} to {high:.4f} ({count:,} examples)."
+
+
+def readable(record: "RunRecord", score: str) -> str:
+    """Return the name of a score to read; an unknown one is called as it is."""
+    return record.target.METRICS.get(score, (score, score))[1]
 
 
 def argument_table(config: Any) -> str:

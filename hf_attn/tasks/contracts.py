@@ -27,6 +27,8 @@ class Input(Protocol):
 
     NOUN: str
     """One of it, in words."""
+    COLUMNS: tuple[str, ...]
+    """Columns of a file that hold one, as the command's arguments call them."""
     USAGE: str
     """The card's snippet after ``model_id`` is set; ``{auto}`` is the Auto class, ``{trust}`` a further argument."""
     Options: type
@@ -56,7 +58,7 @@ class Input(Protocol):
         """Return what a user gives in Python, checked, with a length."""
 
     def read_files(self, given: Sequence[str], **how: Any) -> Any:
-        """Return what a user gives on the command line, as ``GivenFiles``."""
+        """Return what a user gives on the command line, as ``GivenFiles``; ``how`` names its columns and their file."""
 
     def attend(
         self, model: PreTrainedModel, processor: Any, one: Any, text_pair: Any = None, *, prediction: str, label: Any
@@ -147,6 +149,9 @@ class Targets(Protocol):
 
     def encode(self, splits: DatasetDict, args: Any) -> tuple[DatasetDict, Target]:
         """Encode what is predicted, as the column ``labels``."""
+
+    def outputs(self, model: nn.Module, inputs: Batch) -> Tensor | Sequence[Any]:
+        """Return what is kept of a model for a batch: one item a row."""
 
     def of_model(self, model: PreTrainedModel, outputs: int) -> Target:
         """Return what a trained model says."""

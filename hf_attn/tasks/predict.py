@@ -69,8 +69,9 @@ def outputs(model: "PreTrainedModel", given: Any, processor: Any, batch_size: in
     """
     from ..training.evaluation import in_order, run
 
-    batches = task_of(model).input.batches(given, processor, model, batch_size)
-    return in_order(run(model, batches, model.device)).outputs
+    task = task_of(model)
+    batches = task.input.batches(given, processor, model, batch_size)
+    return in_order(run(model, batches, model.device, task.target.outputs)).outputs
 
 
 def target_of(model: "PreTrainedModel", outputs: Any) -> "Target":

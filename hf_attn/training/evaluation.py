@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from ..attention.modes import evaluation_mode
+from .step import Batch
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-Batch = dict[str, Tensor]
 Outputs = Callable[[nn.Module, Batch], "Tensor | Sequence[Any]"]
 """What is kept of a model for a batch without labels and ids: one item a row."""
 Part = tuple[np.ndarray, "np.ndarray | list[Any]", "np.ndarray | list[Any] | None"]

@@ -10,39 +10,27 @@ from ..given import GivenFiles, for_tables
 
 
 def read_files(
-    given: Sequence[str],
-    *,
-    image: str | None = None,
-    text: str | None = None,
-    text_pair: str | None = None,
-    delimiter: str | None = None,
-    encoding: str | None = None,
+    given: Sequence[str], *, image: str | None = None, delimiter: str | None = None, encoding: str | None = None
 ) -> GivenFiles:
-    """Return what a command was given as images; arguments as of :func:`read_images`.
-
-    Raises:
-        InputError: columns of texts, nothing there, or a column that holds no images.
-    """
-    if text or text_pair:
-        raise InputError("--text and --text_pair are for texts, and this model classifies images")
-    names, sources, table = read_images(given, image, delimiter, encoding)
-    return GivenFiles(sources, [{"image": without_surrogates(name)} for name in names], table, (image or "image",))
-
-
-def read_images(
-    given: Sequence[str], column: str | None = None, delimiter: str | None = None, encoding: str | None = None
-) -> tuple[list[str], list[Any], Any]:
-    """Return names and sources of images (files, those of a folder, or of a table's column), and that table or None.
+    """Return what a command was given as images, and the table that they are from, where there is one.
 
     Args:
         given: image files and folders of them, or one table of them; see :func:`data.files.read_files`.
-        column: of the images, or of their paths, in that file; ``image``, or the only one of images, by default.
+        image: column of the images, or of their paths, in that file; ``image`` by default.
         delimiter: between the fields of a csv or tsv file.
         encoding: of a file of text; UTF-8 by default.
 
     Raises:
         InputError: nothing there, or a column that holds no images.
     """
+    names, sources, table = _given(given, image, delimiter, encoding)
+    return GivenFiles(sources, [{"image": without_surrogates(name)} for name in names], table, (image or "image",))
+
+
+def _given(
+    given: Sequence[str], column: str | None, delimiter: str | None, encoding: str | None
+) -> tuple[list[str], list[Any], Any]:
+    """Names and sources of images, and their table; arguments as of :func:`read_files`."""
     from ....data.contents import extension
     from ....data.decoding import EXTENSIONS
     from ....data.files import READERS

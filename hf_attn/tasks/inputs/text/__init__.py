@@ -3,6 +3,8 @@
 from ....interface.lazy import handed_on
 
 NOUN = "text"
+COLUMNS = ("text", "text_pair")
+"""Columns of a file that hold one, as the command's arguments call them."""
 USAGE = """\
 predictions = hf_attn.predict(model_id, ["a text"])
 

@@ -21,33 +21,10 @@ def read_files(
     *,
     text: str | None = None,
     text_pair: str | None = None,
-    image: str | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
 ) -> GivenFiles:
-    """Return what a command was given as texts; arguments as of :func:`read_texts`.
-
-    Raises:
-        InputError: a column of images, or whatever :func:`read_texts` refuses.
-    """
-    if image:
-        raise InputError("--image is for images, and this model classifies texts")
-    texts, pairs, table = read_texts(given, text, text_pair, delimiter, encoding)
-    found = read(texts, pairs)
-    rows = [{"text": first} for first in found.texts]
-    for row, second in zip(rows, found.text_pair or [], strict=False):
-        row["text_pair"] = second
-    return GivenFiles(found.texts, rows, table, (text or "text", text_pair), found.text_pair)
-
-
-def read_texts(
-    given: Sequence[str],
-    text: str | None = None,
-    text_pair: str | None = None,
-    delimiter: str | None = None,
-    encoding: str | None = None,
-) -> tuple[list[str], list[str] | None, Any]:
-    """Return the texts, the second texts where there are pairs, and the table that they are from, where there is one.
+    """Return what a command was given as texts, and the table that they are from, where there is one.
 
     Args:
         given: Texts, or the path of one file.
@@ -60,6 +37,18 @@ def read_texts(
         InputError: The file is missing, unreadable or of a kind that is not read, or has no such column; several files;
             an option for files and no file.
     """
+    texts, pairs, table = _given(given, text, text_pair, delimiter, encoding)
+    found = read(texts, pairs)
+    rows = [{"text": first} for first in found.texts]
+    for row, second in zip(rows, found.text_pair or [], strict=False):
+        row["text_pair"] = second
+    return GivenFiles(found.texts, rows, table, (text or "text", text_pair), found.text_pair)
+
+
+def _given(
+    given: Sequence[str], text: str | None, text_pair: str | None, delimiter: str | None, encoding: str | None
+) -> tuple[list[str], list[str] | None, Any]:
+    """The texts, the second texts where there are pairs, and their table; arguments as of :func:`read_files`."""
     path = file_of(given)
     if path is None:
         for_tables(text=text, delimiter=delimiter, encoding=encoding)

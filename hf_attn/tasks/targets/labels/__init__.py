@@ -15,6 +15,7 @@ __getattr__, __all__ = handed_on(
         "encode_labels": "encoding",
         "load_splits": "splits",
         "of_model": "saved",
+        "outputs": "labels",
         "printed": "answers",
         "strata_of": "splits",
     },

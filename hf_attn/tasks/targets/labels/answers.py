@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ....interface.printable import printable
 from ..words import Described, brief
 
 COLUMNS = ("label", "score", "probabilities", "value")
 """What an answer may hold."""
+
+
+def ranked_by_name(shares: np.ndarray, names: tuple[str, ...]) -> list[dict[str, float]]:
+    """Return the probabilities of each row, (rows, names), by name, greatest first."""
+    orders = np.argsort(-shares, axis=1, kind="stable")
+    return [{names[at]: float(row[at]) for at in order} for row, order in zip(shares, orders, strict=True)]
 
 
 def described(answer: dict[str, Any], truth: Any) -> Described:

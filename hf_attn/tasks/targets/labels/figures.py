@@ -10,6 +10,8 @@ from ....interface.plotting import BLUE, GREY, INK, ORANGE, PALE, canvas, shorte
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+RELIABILITY = "How far confidence can be trusted, on the test split"
+
 FEW_CLASSES = 20
 """Up to so many classes, a confusion matrix has its counts written into the cells."""
 

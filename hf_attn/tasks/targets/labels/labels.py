@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,6 +13,7 @@ import numpy as np
 from ....data.columns import refuse
 from ....data.reading import HALF, SURROGATE
 from ....errors import InputError
+from ....training.evaluation import logits as outputs
 from ..words import Described
 from .answers import described
 from .options import Options, numbers
@@ -60,6 +62,7 @@ class Labels(Scored):
     # Columns of the data
 
     @classmethod
+    @abstractmethod
     def read(
         cls, splits: DatasetDict, columns: list[str], label_names: str | None, *, asked: bool
     ) -> tuple[dict[str, Any], tuple[str, ...], tuple[int, ...]]:
@@ -74,12 +77,11 @@ class Labels(Scored):
         Raises:
             InputError: all that is wrong with them.
         """
-        raise NotImplementedError
 
     @staticmethod
+    @abstractmethod
     def feature() -> Any:
         """Type of the column ``labels``, of datasets."""
-        raise NotImplementedError
 
     # What a model is made with
 
@@ -99,9 +101,9 @@ class Labels(Scored):
         return dict(enumerate(self.names or ("value",)))
 
     @property
+    @abstractmethod
     def sentence(self) -> str:
         """What the model gives each example, in words."""
-        raise NotImplementedError
 
     # Training
 
@@ -109,9 +111,9 @@ class Labels(Scored):
         """Return the same with the counts of these rows of train: encoded labels, (rows,) or (rows, labels)."""
         return replace(self, counts=self.count_labels(np.asarray(values)))
 
+    @abstractmethod
     def count_labels(self, values: np.ndarray) -> tuple[int, ...]:
         """Rows that have each label."""
-        raise NotImplementedError
 
     @cached_property
     def weight(self) -> Tensor | None:
@@ -135,17 +137,17 @@ class Labels(Scored):
         return weight
 
     def balanced(self, counts: Tensor) -> Tensor:
-        """Weights, (labels,), that make up for rare labels."""
+        """Weights, (labels,), that make up for rare labels; numbers, which have none, refuse them before."""
         raise NotImplementedError
 
     @cached_property
+    @abstractmethod
     def criterion(self) -> Callable[[Tensor, Tensor], Tensor]:
         """The loss of logits (batch, outputs) and labels, summed over the batch.
 
         Raises:
             InputError: options that these labels do not have.
         """
-        raise NotImplementedError
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Loss of a batch, summed over its rows."""
@@ -158,20 +160,17 @@ class Labels(Scored):
 
         return losses.item_count(batch["labels"])
 
-    @staticmethod
-    def outputs(model: nn.Module, inputs: Batch) -> Tensor:
-        """Logits, (batch, outputs): one item a row."""
-        return model(**inputs).logits
+    outputs = staticmethod(outputs)
 
     # Words, columns and pictures
 
+    @abstractmethod
     def say(self, outputs: np.ndarray, top_k: int | None = None) -> list[dict[str, Any]]:
         """What (rows, outputs) logits say, one dict a row, as :func:`hf_attn.predict` gives it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def named(self, value: Any) -> str | list[str] | float:
         """A true label, as it is encoded, by its name: a class, a list of labels, or the number itself."""
-        raise NotImplementedError
 
     def described(self, predictions: Predictions, rows: Sequence[int]) -> list[Described]:
         """What is said of some rows, and what they are, in words."""
@@ -186,9 +185,9 @@ class Labels(Scored):
         found = {"label": truth, "prediction": said, "probabilities": list(self.probabilities(predictions))}
         return {name: column for name, column in found.items() if column is not None}
 
+    @abstractmethod
     def pictures(self, predictions: Predictions) -> list[Picture]:
         """What can be drawn of predictions whose truth is known."""
-        raise NotImplementedError
 
     def summary(self, predictions: Predictions) -> str:
         """What a terminal shows beside the scores; empty where that is nothing."""

@@ -32,9 +32,9 @@ class Number(Labels):
 
     @classmethod
     def read(cls, splits: DatasetDict, columns: list[str], label_names: str | None, *, asked: bool) -> Any:
-        from . import numbers
+        from . import number_column
 
-        return numbers.encode(splits, columns[0]), (), ()
+        return number_column.encode(splits, columns[0]), (), ()
 
     @staticmethod
     def feature() -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from . import metrics
+from .answers import ranked_by_name
 from .labels import Labels
 from .metrics import Outcome, by_name
 
@@ -107,7 +108,7 @@ class OneClass(Labels):
     def pictures(self, predictions: Predictions) -> list[Picture]:
         """Confusions, and how far confidence can be trusted."""
         from ....interface.plotting import Picture
-        from .figures import confusion, reliability
+        from .figures import RELIABILITY, confusion, reliability
 
         truth, shares = np.asarray(predictions.labels), self.probabilities(predictions)
         return [
@@ -126,12 +127,3 @@ class OneClass(Labels):
         if predictions.labels is None:
             return ""
         return confusion_table(predictions.labels, predictions.outputs.argmax(-1), self.names)
-
-
-RELIABILITY = "How far confidence can be trusted, on the test split"
-
-
-def ranked_by_name(shares: np.ndarray, names: tuple[str, ...]) -> list[dict[str, float]]:
-    """The probabilities of each row by name, greatest first."""
-    orders = np.argsort(-shares, axis=1, kind="stable")
-    return [{names[at]: float(row[at]) for at in order} for row, order in zip(shares, orders, strict=True)]

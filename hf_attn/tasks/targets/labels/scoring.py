@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from ....training.evaluation import Predictions
 
 
-class Scored:
+class Scored(ABC):
     """Scores of labels; the kind of labels says what logits mean."""
 
     METRICS: ClassVar[Mapping[str, tuple[str, str]]] = METRICS
@@ -31,9 +32,9 @@ class Scored:
     names: tuple[str, ...]
     num_labels: Any
 
+    @abstractmethod
     def outcome(self, logits: np.ndarray, truth: np.ndarray | None = None) -> Outcome:
         """What logits (rows, outputs) say, in float64, and of the true values where there are any."""
-        raise NotImplementedError
 
     def probabilities(self, predictions: Predictions) -> np.ndarray:
         """(rows, classes): softmax, or sigmoid for several labels; for a number the values, (rows, 1)."""
@@ -43,9 +44,9 @@ class Scored:
         """(rows,) loss of each row: cross-entropy, its mean over labels, or the squared error."""
         return self.compared(predictions).loss
 
+    @abstractmethod
     def right(self, predictions: Predictions) -> np.ndarray:
         """(rows,) bool: the class, or all labels, as they are; a number is right if its error is at most the median."""
-        raise NotImplementedError
 
     def scores(self, predictions: Predictions, metrics: Sequence[str] = ()) -> dict[str, float]:
         """All scores of these labels, and those of ``metrics`` that ``evaluate`` has.
@@ -146,6 +147,6 @@ class Scored:
         """Some predictions that a metric must take."""
         return np.arange(max(2, self.num_labels))
 
+    @abstractmethod
     def why_undefined(self, rows: Outcome) -> str:
         """Say what truth leaves a score without a value."""
-        raise NotImplementedError

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from . import metrics
+from .answers import ranked_by_name
 from .labels import Labels
 from .metrics import Outcome, by_name
-from .one_class import RELIABILITY, ranked_by_name
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -96,7 +96,7 @@ class SeveralLabels(Labels):
     def pictures(self, predictions: Predictions) -> list[Picture]:
         """Precision and recall of each label, and how far confidence can be trusted."""
         from ....interface.plotting import Picture
-        from .figures import classes, reliability
+        from .figures import RELIABILITY, classes, reliability
 
         truth, shares = np.asarray(predictions.labels), self.probabilities(predictions)
         return [
