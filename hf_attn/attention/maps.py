@@ -2,22 +2,16 @@
 
 import operator
 import re
-import sys
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from contextvars import ContextVar
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface
 
-from .dispatch import weights_of_call
-from .foreign import check_told, is_known
-from .layers import find_layers, in_order, is_attention_layer
+from .layers import is_attention_layer
 from .modes import evaluation_mode
+from .watching import SeenCall, layers_in_order, seeing_attention
 
 Indices = int | slice | Iterable[int] | Tensor
 """Which layers, heads or rows: a number, a slice, or several numbers."""
@@ -33,51 +27,28 @@ class Watch:
 
     def __init__(
         self,
-        order: Sequence[nn.Module],
+        count: int,
         layers: Indices | None,
         heads: Indices | None,
         rows: Indices | None,
     ) -> None:
-        self.layers = resolve(slice(None) if layers is None else layers, len(order), "layers")
+        self.layers = resolve(slice(None) if layers is None else layers, count, "layers")
         self.heads, self.rows = heads, rows
         self.maps: dict[int, Tensor] = {}
         self.steps: dict[int, list[Tensor]] = {}
-        self._numbers: dict[int, list[int]] = {}
-        for number, module in enumerate(order):
-            self._numbers.setdefault(id(module), []).append(number)
-        self._ran: dict[int, int] = {}
 
-    def take(
-        self,
-        function: Callable[..., Any],
-        module: nn.Module,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        attention_mask: Tensor | None,
-        **call: Any,
-    ) -> None:
+    def see(self, layer: int, call: SeenCall) -> None:
         """Compute and keep the weights of one call of a layer, if they were asked for.
 
-        A layer's number is that of its module. A module that stands for several layers runs once for each, in order;
-        gradient checkpointing, which runs layers again in the backward pass, is no further run, and what the maps
-        need for their own gradient is kept apart from it.
+        What the maps need for their own gradient is kept apart from what gradient checkpointing computes again.
         """
-        numbers = self._numbers.get(id(module))
-        if numbers is None or torch._C._current_graph_task_id() != -1:
-            return
-        ran = self._ran.get(id(module), 0)
-        self._ran[id(module)] = ran + 1
-        layer = numbers[ran % len(numbers)]
         if layer not in self.layers:
             return
         rows = None
         if self.rows is not None:
-            rows = torch.tensor(resolve(self.rows, query.shape[-2], "rows"), device=query.device)
+            rows = torch.tensor(resolve(self.rows, call.query.shape[-2], "rows"), device=call.query.device)
         with torch.autograd.graph.saved_tensors_hooks(_as_it_is, _as_it_is):
-            weights = weights_of_call(module, query, key, attention_mask, rows, **call)
-        if not is_known(function):
-            check_told(weights, rows, function, module, query, key, value, attention_mask, **call)
+            weights = call.weights(rows)
         if self.heads is not None:
             weights = weights[:, resolve(self.heads, weights.shape[1], "heads")]
         self.maps[layer] = weights
@@ -118,71 +89,6 @@ def attention_layers(model: nn.Module) -> dict[str, nn.Module]:
     return {name: module for name, module in model.named_modules() if is_attention_layer(module)}
 
 
-_watches: ContextVar[tuple[Watch, ...]] = ContextVar("hf_attn_watches", default=())
-_lock = threading.Lock()
-_watching = ExitStack()
-_count = 0
-
-
-def _get_interface(self: AttentionInterface, attn_implementation: str, default: Callable[..., Any]) -> Any:
-    """What transformers looks an attention function up by, while a model is watched."""
-    return _watched(_LOOK_UPS["get_interface"](self, attn_implementation, default))
-
-
-def _getitem(self: AttentionInterface, attn_implementation: str) -> Any:
-    """What older code looks it up by."""
-    return _watched(_LOOK_UPS["__getitem__"](self, attn_implementation))
-
-
-def _watched(function: Callable[..., Any]) -> Callable[..., Any]:
-    seen = getattr(function, "func", None) is _seen
-    return partial(_seen, function) if _watches.get() and not seen else function
-
-
-_LOOK_UPS: dict[str, Callable[..., Any]] = {
-    name: getattr(AttentionInterface, name) for name in ("get_interface", "__getitem__")
-}
-
-
-def _seen(
-    function: Callable[..., Any],
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None = None,
-    **call: Any,
-) -> Any:
-    for watch in _watches.get():
-        watch.take(function, module, query, key, value, attention_mask, **call)
-    return function(module, query, key, value, attention_mask, **call)
-
-
-def _put_back(name: str, own: Callable[..., Any] | None) -> None:
-    delattr(AttentionInterface, name) if own is None else setattr(AttentionInterface, name, own)
-
-
-@contextmanager
-def _seeing() -> Iterator[None]:
-    """Put our look-ups before transformers' own, and compiled models on their plain code, in some thread."""
-    global _count
-    with _lock:
-        if not _count:
-            for name, look_up in (("get_interface", _get_interface), ("__getitem__", _getitem)):
-                _watching.callback(_put_back, name, vars(AttentionInterface).get(name))
-                setattr(AttentionInterface, name, look_up)
-            if "torch._dynamo" in sys.modules:
-                _watching.enter_context(torch.compiler.set_stance("force_eager"))
-        _count += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _count -= 1
-            if not _count:
-                _watching.close()
-
-
 @contextmanager
 def watch_attention(
     model: nn.Module, layers: Indices | None = None, heads: Indices | None = None, rows: Indices | None = None
@@ -203,19 +109,10 @@ def watch_attention(
     Raises:
         ValueError: the model has no such layer, or none that goes through the interface.
     """
-    model = getattr(model, "_orig_mod", getattr(model, "module", model))
-    try:
-        modules = list(find_layers(model).values())
-    except ValueError as error:
-        raise ValueError(str(error).replace("take an attention variant", "be watched")) from None
-    watch = Watch(in_order(modules), layers, heads, rows)
-    before = _watches.get()
-    with _seeing():
-        token = _watches.set((*before, watch))
-        try:
-            yield watch
-        finally:
-            _watches.reset(token)
+    order = layers_in_order(model)
+    watch = Watch(len(order), layers, heads, rows)
+    with seeing_attention(order, watch.see):
+        yield watch
 
 
 def attention_map(
