@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ..interface.plotting import Picture
     from ..training.evaluation import Predictions
     from ..training.step import Batch
+    from .inputs.parts import Leaf, Part
+    from .targets.asked import Asked
     from .targets.words import Described
 
 Strata = Callable[["Dataset"], "np.ndarray"]
@@ -65,8 +67,51 @@ class Input(Protocol):
     ) -> Any:
         """Return where a model attends in one input."""
 
+    def parted(
+        self,
+        model: PreTrainedModel,
+        processor: Any,
+        one: Any,
+        text_pair: Any = None,
+        *,
+        segments: str | None = None,
+        removal: str | None = None,
+    ) -> Parted:
+        """Return one input in the parts that an explanation weighs."""
+
     def batches(self, given: Any, processor: Any, model: PreTrainedModel, batch_size: int) -> Iterator[Batch]:
         """Yield batches of what :meth:`read` gave that the model takes, with ``ids``."""
+
+
+class Parted(Protocol):
+    """One input in the parts that an explanation weighs; what an input's ``parted`` makes."""
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """The parts, in their order."""
+
+    @property
+    def batch(self) -> Batch:
+        """The input as the model takes it, one row."""
+
+    @property
+    def rows_at_once(self) -> int | None:
+        """Rows of :meth:`kept` that one forward pass may hold; None is any number."""
+
+    def kept(self, keep: np.ndarray) -> Batch:
+        """Return the input with some of its parts alone, a row for each row of ``keep``, (rows, parts) bool."""
+
+    def of_tokens(self, weights: np.ndarray) -> np.ndarray | None:
+        """Return (…, parts) of (…, tokens) weights of what attention sees; None where those are not of this input."""
+
+    def of_map(self, weights: np.ndarray) -> np.ndarray | None:
+        """Return (…, parts) of a map (…, rows, columns) over the input; None where it has no such places."""
+
+    def own_tokens(self, count: int) -> list[tuple[int, str]]:
+        """Return places and names of the tokens, of so many, that are of no part."""
+
+    def leaf(self, model: PreTrainedModel, outputs: Callable[[nn.Module, Batch], Tensor]) -> Leaf:
+        """Return what gradients are taken at."""
 
 
 class Target(Protocol):
@@ -107,6 +152,9 @@ class Target(Protocol):
 
     def outputs(self, model: nn.Module, inputs: Batch) -> Tensor | Sequence[Any]:
         """Return what is kept of a model for a batch: one item a row."""
+
+    def asked(self, outputs: np.ndarray, wanted: str | int | None = None, against: str | int | None = None) -> Asked:
+        """Return what is explained of a row, of which the outputs are known."""
 
     def scores(self, predictions: Predictions, metrics: Sequence[str] = ()) -> dict[str, float]:
         """Return the scores of predictions whose truth is known."""

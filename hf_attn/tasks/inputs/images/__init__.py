@@ -37,6 +37,7 @@ __getattr__, __all__ = handed_on(
         "load_processor": "prediction",
         "load_splits": "splits",
         "names": "splits",
+        "parted": "parts",
         "read": "given",
         "read_files": "reading",
         "rows": "splits",

@@ -30,6 +30,7 @@ __getattr__, __all__ = handed_on(
         "load_processor": "prediction",
         "load_splits": "tokens",
         "names": "tokens",
+        "parted": "parts",
         "read": "given",
         "read_files": "reading",
         "rows": "tokens",

@@ -14,6 +14,7 @@ from ....data.columns import refuse
 from ....data.reading import HALF, SURROGATE
 from ....errors import InputError
 from ....training.evaluation import logits as outputs
+from ..asked import Asked
 from ..words import Described
 from .answers import described
 from .options import Options, numbers
@@ -161,6 +162,21 @@ class Labels(Scored):
         return losses.item_count(batch["labels"])
 
     outputs = staticmethod(outputs)
+
+    # Explanation
+
+    @abstractmethod
+    def asked(self, outputs: np.ndarray, wanted: str | int | None = None, against: str | int | None = None) -> Asked:
+        """What is to be explained of a row.
+
+        Args:
+            outputs: (outputs,) logits of the row, which choose what is explained by default.
+            wanted: name or number of a class or label.
+            against: of another one: their difference is explained.
+
+        Raises:
+            InputError: the model has no such output, or no two of them.
+        """
 
     # Words, columns and pictures
 

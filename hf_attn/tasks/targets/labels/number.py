@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ....errors import InputError
+from ..asked import Asked, number_of, output
 from . import metrics
 from .labels import Labels
 from .metrics import Outcome, by_name
@@ -61,6 +62,15 @@ class Number(Labels):
         value = np.asarray(logits, dtype=np.float64).reshape(-1)
         truth = np.zeros(len(value)) if truth is None else np.asarray(truth, dtype=np.float64).reshape(-1)
         return Outcome(truth, value, value, (value - truth) ** 2)
+
+    def asked(self, outputs: np.ndarray, wanted: str | int | None = None, against: str | int | None = None) -> Asked:
+        """The number; one of several, by its place, where the model gives several."""
+        if against is not None:
+            raise InputError(f"against {against!r}: the model gives a number, and no two classes to tell apart")
+        names = [str(place) for place in range(len(outputs))] if len(outputs) > 1 else ["value"]
+        place = 0 if wanted is None else number_of(wanted, names)
+        value = partial(output, place)
+        return Asked(names[place], value, value, "value")
 
     def right(self, predictions: Predictions) -> np.ndarray:
         errors = np.abs(self.probabilities(predictions)[:, 0] - np.asarray(predictions.labels).reshape(-1))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from ..asked import Asked, of_names
 from . import metrics
 from .answers import ranked_by_name
 from .labels import Labels
@@ -85,6 +86,10 @@ class OneClass(Labels):
         log_probability = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
         loss = -log_probability[np.arange(len(truth)), truth]
         return Outcome(truth, logits.argmax(axis=1), np.exp(log_probability), loss)
+
+    def asked(self, outputs: np.ndarray, wanted: str | int | None = None, against: str | int | None = None) -> Asked:
+        """The class that is predicted, by its probability; or another, or a difference of two by that of logits."""
+        return of_names(self.names, int(np.argmax(outputs)), wanted, against, lambda logits: logits.softmax(-1))
 
     def right(self, predictions: Predictions) -> np.ndarray:
         return self.probabilities(predictions).argmax(1) == np.asarray(predictions.labels)

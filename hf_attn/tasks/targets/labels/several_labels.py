@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from ..asked import Asked, of_names
 from . import metrics
 from .answers import ranked_by_name
 from .labels import Labels
@@ -70,6 +71,10 @@ class SeveralLabels(Labels):
         truth = np.zeros(logits.shape, np.int64) if truth is None else np.asarray(truth).astype(np.int64)
         loss = np.maximum(logits, 0) - logits * truth + np.log1p(np.exp(-np.abs(logits)))
         return Outcome(truth, (logits >= 0).astype(np.int64), _sigmoid(logits), loss.mean(axis=1))
+
+    def asked(self, outputs: np.ndarray, wanted: str | int | None = None, against: str | int | None = None) -> Asked:
+        """The most probable label, by its probability; or another, or a difference of two by that of logits."""
+        return of_names(self.names, int(np.argmax(outputs)), wanted, against, lambda logits: logits.sigmoid())
 
     def right(self, predictions: Predictions) -> np.ndarray:
         said = self.probabilities(predictions) >= THRESHOLD

@@ -1,0 +1,92 @@
+"""One example and what is asked of it: how a model's answer is scored where parts of the example are missing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..attention.modes import evaluation_mode
+from ..tasks.predict import target_of
+from ..tasks.table import task_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from ..tasks.contracts import Parted
+    from ..tasks.inputs.parts import Leaf
+    from ..tasks.targets.asked import Asked
+
+
+class Case:
+    """A model, one example in parts, and the output that is to be explained.
+
+    Attributes:
+        model: in any mode; it is asked in evaluation mode and left as it was.
+        task: of the model.
+        parted: the example.
+        outputs: (outputs,) what the model gives for it.
+        asked: which of its outputs is explained.
+        batch_size: rows of a forward pass; it never changes a result.
+        passes: forward passes of rows so far, and backward passes, which cost about two.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        processor: Any,
+        one: Any,
+        text_pair: Any = None,
+        *,
+        target: str | int | None = None,
+        against: str | int | None = None,
+        segments: str | None = None,
+        removal: str | None = None,
+        batch_size: int = 32,
+    ) -> None:
+        self.model, self.batch_size, self.task = model, batch_size, task_of(model)
+        given = self.task.input.read([one], None if text_pair is None else [text_pair])
+        assert len(given) == 1
+        self.parted: Parted = self.task.input.parted(
+            model, processor, one, text_pair, segments=segments, removal=removal
+        )
+        with evaluation_mode(model), torch.inference_mode():
+            self.outputs = self.logits(self.parted.batch)[0].float().cpu().numpy()
+        self.target = target_of(model, self.outputs[None])
+        self.asked: Asked = self.target.asked(self.outputs, target, against)
+        self._known: dict[bytes, float] = {}
+
+    def __len__(self) -> int:
+        return len(self.parted.parts)
+
+    def logits(self, batch: dict[str, Tensor]) -> Tensor:
+        """Return what the model gives for a batch, (rows, outputs), in its present mode."""
+        return self.task.target.outputs(self.model, batch)  # type: ignore[return-value]
+
+    @property
+    def score(self) -> float:
+        """Score of the whole example."""
+        return float(self.scores(np.ones((1, len(self)), bool))[0])
+
+    def scores(self, keep: np.ndarray) -> np.ndarray:
+        """Return the score of the example with some of its parts alone, (rows,) float64, for (rows, parts) bool.
+
+        What was asked once is not run again.
+        """
+        keep = np.ascontiguousarray(keep, dtype=bool)
+        keys = [row.tobytes() for row in keep]
+        fresh = {key: row for row, key in enumerate(keys) if key not in self._known}
+        rows = sorted(fresh.values(), key=lambda row: int(keep[row].sum()))  # of like length where parts are deleted
+        size = self.parted.rows_at_once or self.batch_size
+        with evaluation_mode(self.model), torch.inference_mode():
+            for at in range(0, len(rows), size):
+                some = rows[at : at + size]
+                found = self.asked.score(self.logits(self.parted.kept(keep[some])).float()).double().cpu().numpy()
+                self._known.update(zip((keys[row] for row in some), found.tolist(), strict=True))
+        return np.array([self._known[key] for key in keys])
+
+    def leaf(self) -> Leaf:
+        """Return what gradients are taken at."""
+        return self.parted.leaf(self.model, self.task.target.outputs)  # type: ignore[arg-type]

@@ -1,0 +1,170 @@
+"""The methods of explanation, and the one way to run one."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..data.columns import listing
+from ..errors import InputError
+from ..training.evaluation import Predictions
+from .attribution import Attribution
+from .case import Case
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from .found import Found
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method.
+
+    Attributes:
+        name: of it, and of its function.
+        home: file of its function, in ``explain/``.
+        signed: whether a weight below 0 counts against the output.
+        cost: what it takes, in forward passes of one input.
+        source: the paper.
+    """
+
+    name: str
+    home: str
+    signed: bool
+    cost: str
+    source: str
+
+    @property
+    def function(self) -> Callable[..., Found]:
+        """What computes it."""
+        return getattr(importlib.import_module(f".{self.home}", __package__), self.name)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Its options and their defaults."""
+        parameters = list(inspect.signature(self.function).parameters.values())[1:]
+        return {parameter.name: parameter.default for parameter in parameters}
+
+    def run(self, case: Case, **options: Any) -> Attribution:
+        """Explain one case.
+
+        Raises:
+            InputError: an unknown option, or what the method refuses.
+        """
+        if unknown := options.keys() - self.options.keys():
+            has = f"has {listing(list(self.options))}" if self.options else "has none"
+            raise InputError(f"method {self.name} has no option {sorted(unknown)[0]!r}: it {has}")
+        found = self.function(case, **options)
+        said = case.target.described(Predictions(np.arange(1), case.outputs[None]), [0])[0].said
+        return Attribution(
+            weights=found.weights,
+            parts=case.parted.parts,
+            target=case.asked.name,
+            score=case.score,
+            unit=case.asked.unit,
+            method=self.name,
+            model=str(case.model.name_or_path),
+            prediction=said,
+            signed=self.signed,
+            sinks=found.sinks,
+            notes=found.notes,
+            example=case.parted,
+        )
+
+
+METHODS = {
+    method.name: method
+    for method in (
+        Method("attention", "attentions", False, "1 (3 for a model's first)", "Bahdanau et al. 2015"),
+        Method("rollout", "attentions", False, "1", "Abnar & Zuidema 2020, section 3"),
+        Method("flow", "attentions", False, "1, and n greatest flows", "Abnar & Zuidema 2020, section 3"),
+        Method("value_norms", "attentions", False, "2", "Kobayashi et al. 2020, eq. 4"),
+        Method("value_zeroing", "attentions", False, "n + 1", "Mohebbi et al. 2023, eq. 3 to 5"),
+        Method("grad_attention", "relevance", False, "3", "Chefer et al. 2021b, eq. 5"),
+        Method("relevance", "relevance", False, "3", "Chefer et al. 2021b, eq. 5 to 11"),
+        Method("saliency", "gradients", False, "3", "Simonyan et al. 2014"),
+        Method("input_x_gradient", "gradients", True, "3", "Shrikumar et al. 2016"),
+        Method("integrated_gradients", "gradients", True, "48 and more", "Sundararajan et al. 2017, eq. 1"),
+        Method("smooth_grad", "gradients", False, "96", "Smilkov et al. 2017"),
+        Method("deep_lift", "gradients", True, "6", "Shrikumar et al. 2017, section 3.5.1"),
+        Method("grad_cam", "gradients", False, "3", "Selvaraju et al. 2017, eq. 1 and 2"),
+        Method("occlusion", "perturbations", True, "n + 1", "Zeiler & Fergus 2014; Li et al. 2016"),
+        Method("lime", "perturbations", True, "1000", "Ribeiro et al. 2016, eq. 1"),
+        Method("kernel_shap", "perturbations", True, "1000", "Lundberg & Lee 2017, theorem 2"),
+        Method("partition_shap", "perturbations", True, "512", "Owen 1977; Lundberg's shap"),
+        Method("random", "perturbations", True, "0", "the control"),
+    )
+}
+
+
+def method_of(name: str) -> Method:
+    """Return a method by its name.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name not in METHODS:
+        raise InputError(f"method {name!r}: expected one of {', '.join(METHODS)}")
+    return METHODS[name]
+
+
+def explain(
+    model: PreTrainedModel,
+    processor: Any,
+    one: Any,
+    text_pair: str | None = None,
+    *,
+    method: str = "integrated_gradients",
+    target: str | int | None = None,
+    against: str | int | None = None,
+    segments: str | None = None,
+    removal: str | None = None,
+    batch_size: int = 32,
+    faithfulness: bool = True,
+    **options: Any,
+) -> Attribution:
+    """Return how much each part of one input counts for an output of a trained model.
+
+    Args:
+        model: of texts or images, with any attention.
+        processor: its tokenizer or image processor.
+        one: a text, or an image as :func:`hf_attn.predict` takes it.
+        text_pair: a second text.
+        method: one of :data:`METHODS`.
+        target: name or number of the class, label or number to explain; what is predicted by default.
+        against: another class: the difference of the two logits is explained.
+        segments: parts of a text, ``words`` or ``tokens``; of an image, ``patches``, ``slic`` or squares such as
+            ``7x7``.
+        removal: what stands for a part that is removed: for a text ``mask`` or ``delete``, for an image ``mean`` or
+            ``blur``.
+        batch_size: rows of a forward pass; it never changes the result.
+        faithfulness: also measure it, beside random attributions.
+        **options: of the method.
+
+    Raises:
+        InputError: what the model does not take, a target it has not, or a method that does not fit it.
+    """
+    chosen = method_of(method)
+    case = Case(
+        model,
+        processor,
+        one,
+        text_pair,
+        target=target,
+        against=against,
+        segments=segments,
+        removal=removal,
+        batch_size=batch_size,
+    )
+    found = chosen.run(case, **options)
+    if not faithfulness:
+        return found
+    from .faithfulness import measured
+
+    return replace(found, faithfulness=measured(case, found))

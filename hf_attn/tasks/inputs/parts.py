@@ -1,0 +1,44 @@
+"""An example as the parts that an explanation weighs: words of a text, patches of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of an example.
+
+    Attributes:
+        name: what it is, in words: the word itself, or a place.
+        source: which text of a pair it is from, 0 or 1; 0 for an image.
+        span: its characters in that text, [start, end); None where they are not known, or it is no text.
+        box: left, top, right and bottom in pixels of the image as the model sees it; None for a text.
+    """
+
+    name: str
+    source: int = 0
+    span: tuple[int, int] | None = None
+    box: tuple[int, int, int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """What gradients are taken at: embeddings of tokens, or pixels.
+
+    Attributes:
+        value: of the example, (1, …).
+        baseline: the same with each part removed.
+        forward: what the model gives for rows of it, (rows, …) -> (rows, outputs).
+        by_part: sums over what belongs to each part, (rows, …) -> (rows, parts).
+    """
+
+    value: Tensor
+    baseline: Tensor
+    forward: Callable[[Tensor], Tensor]
+    by_part: Callable[[Tensor], Tensor]

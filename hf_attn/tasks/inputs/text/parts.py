@@ -1,0 +1,227 @@
+"""A text, or a pair, as the words or tokens that an explanation weighs, and the same without some of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ....data.reading import characters
+from ....errors import InputError
+from ..parts import Leaf, Part
+from .agreement import check_token_ids, fitted, padding
+from .encoding import Place, located, special_ids
+from .tokens import Padding
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+SEGMENTS = ("words", "tokens")
+REMOVALS = ("mask", "delete")
+"""What stands for a part that is removed: the mask token (else the unknown, else the padding one), or nothing."""
+UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+"""Scripts that put no blanks between words: Thai, Lao, Burmese, Khmer, Chinese and Japanese."""
+WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+(?:['\u2019-][^\W{UNSPACED}]+)*|[^\w\s]")
+
+
+@dataclass(frozen=True)
+class TextParts:
+    """One text, or a pair, in parts.
+
+    Attributes:
+        parts: in their order; the tokenizer's own tokens are none.
+        texts: as they were read, one or two.
+        tokens: of the whole input.
+        part_of: (tokens,) the part that a token belongs to; -1 for the tokenizer's own.
+        batch: the input as the model takes it, (1, tokens) each.
+        removal: what stands for a part that is removed.
+        gone: id of the token that stands for a token of it.
+        pad: id of the padding token; None where the model knows none.
+        side: of padding.
+    """
+
+    parts: list[Part]
+    texts: tuple[str, ...]
+    tokens: list[str]
+    part_of: np.ndarray
+    batch: dict[str, Tensor]
+    removal: str
+    gone: int
+    pad: int | None
+    side: str
+
+    def kept(self, keep: np.ndarray) -> dict[str, Tensor]:
+        """Return the input with some of its parts alone, a row for each row of ``keep``, (rows, parts) bool."""
+        here = np.concatenate([keep, np.ones((len(keep), 1), bool)], 1)[:, self.part_of]  # -1 is the last column
+        if self.removal == "delete":
+            return self._shortened(here)
+        batch = self.repeated(len(keep))
+        there = torch.from_numpy(here).to(batch["input_ids"].device)
+        return {**batch, "input_ids": batch["input_ids"].masked_fill(~there, self.gone)}
+
+    def _shortened(self, here: np.ndarray) -> dict[str, Tensor]:
+        columns = {name: values[0].cpu().numpy() for name, values in self.batch.items()}
+        rows = [{name: values[row].tolist() for name, values in columns.items()} for row in here]
+        pads = {name: (self.pad or 0) if name == "input_ids" else 0 for name in columns}
+        made = Padding(pads, self.side, 1, 2**31)(rows)
+        return {name: values.to(self.batch[name].device) for name, values in made.items()}
+
+    @property
+    def rows_at_once(self) -> int | None:
+        """Rows of :meth:`kept` that one forward pass may hold; None is any number."""
+        return 1 if self.removal == "delete" and self.pad is None else None
+
+    def repeated(self, rows: int) -> dict[str, Tensor]:
+        """Return the input in so many rows."""
+        return {name: values.expand(rows, -1) for name, values in self.batch.items()}
+
+    def of_tokens(self, weights: np.ndarray) -> np.ndarray | None:
+        """Return (…, parts) sums of (…, tokens) weights; None where they are not of the tokens of this input."""
+        if weights.shape[-1] != len(self.tokens):
+            return None
+        return weights @ (self.part_of[:, None] == np.arange(len(self.parts)))
+
+    def of_map(self, weights: np.ndarray) -> None:
+        """Return None: a text has no rows and columns."""
+
+    def own_tokens(self, count: int) -> list[tuple[int, str]]:
+        """Return places and names of the tokens that are the tokenizer's own."""
+        return [(at, self.tokens[at]) for at in np.flatnonzero(self.part_of < 0).tolist()]
+
+    def leaf(self, model: PreTrainedModel, outputs: Callable[[nn.Module, dict[str, Tensor]], Tensor]) -> Leaf:
+        """Return the embeddings of the tokens, at which gradients are taken.
+
+        Raises:
+            InputError: the model has no table of token embeddings.
+        """
+        table = model.get_input_embeddings()
+        if not isinstance(table, nn.Module):
+            raise InputError(f"{type(model).__name__} has no table of token embeddings to take gradients at")
+        ids = self.batch["input_ids"]
+        here = torch.from_numpy(self.part_of < 0).to(ids.device)
+        with torch.no_grad():
+            value, baseline = table(ids), table(ids.masked_fill(~here, self.gone))
+        spread = torch.zeros(len(self.tokens), len(self.parts), dtype=value.dtype, device=value.device)
+        spread[torch.arange(len(self.tokens))[~here.cpu()], torch.from_numpy(self.part_of[self.part_of >= 0])] = 1
+
+        def forward(embedded: Tensor) -> Tensor:
+            with _embedding(table, ids[0], embedded):
+                return outputs(model, self.repeated(len(embedded)))
+
+        return Leaf(value, baseline, forward, lambda values: values.flatten(2).sum(-1) @ spread)
+
+
+@contextmanager
+def _embedding(table: nn.Module, ids: Tensor, embedded: Tensor) -> Iterator[None]:
+    """Put these embeddings, (rows, tokens, …), in the place of what a table gives for ``ids``, shifted ones included.
+
+    An encoder-decoder that classifies reads the text a second time, one place to the right behind a start token.
+    """
+
+    def replace(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor | None:
+        asked = args[0] if args and isinstance(args[0], Tensor) else None
+        if asked is None or asked.shape != embedded.shape[:2]:
+            return None
+        if torch.equal(asked[0], ids):
+            return embedded
+        if torch.equal(asked[0, 1:], ids[:-1]):
+            return torch.cat([output[:, :1], embedded[:, :-1]], 1)
+        return None
+
+    handle = table.register_forward_hook(replace)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def parted(
+    model: PreTrainedModel,
+    tokenizer: Any,
+    text: Any,
+    text_pair: str | None = None,
+    *,
+    segments: str | None = None,
+    removal: str | None = None,
+) -> TextParts:
+    """Return a text, or a pair, in parts.
+
+    Args:
+        model: that reads it.
+        tokenizer: of the model.
+        text: one.
+        text_pair: a second one.
+        segments: ``words`` (by default; sub-words of one are merged) or ``tokens``.
+        removal: ``mask`` (by default) or ``delete``, as ERASER has it.
+
+    Raises:
+        InputError: another kind of segments or removal, or a text with nothing but blanks.
+    """
+    segments, removal = chosen(segments, SEGMENTS, "segments"), chosen(removal, REMOVALS, "removal")
+    given = characters([one for one in (text, text_pair) if one is not None])
+    if not any(one.strip() for one in given):
+        raise InputError("the text to explain is empty: give one with words")
+    tokenizer = fitted(tokenizer, model)
+    encoded, places = located(tokenizer, *given)
+    check_token_ids([encoded["input_ids"]], model, tokenizer)
+    tokens = tokenizer.convert_ids_to_tokens(encoded["input_ids"])
+    own = special_ids(tokenizer)
+    if all(place is None for place in places):  # a tokenizer in Python tells no places
+        text_tokens = [at for at, number in enumerate(encoded["input_ids"]) if number not in own]
+        groups, parts = [[at] for at in text_tokens], [Part(str(tokens[at])) for at in text_tokens]
+    else:
+        groups = grouped(given, places) if segments == "words" else [[at] for at, one in enumerate(places) if one]
+        parts = [_part(given, [place for at in group if (place := places[at])]) for group in groups]
+    part_of = np.full(len(tokens), -1)
+    for number, group in enumerate(groups):
+        part_of[group] = number
+    ids = (tokenizer.mask_token_id, tokenizer.unk_token_id, padding(model), tokenizer.eos_token_id, 0)
+    gone = next(number for number in ids if number is not None)
+    batch = {name: torch.tensor([row], device=model.device) for name, row in encoded.items()}
+    if removal == "delete" and "attention_mask" not in batch:
+        raise InputError("removal 'delete': this tokenizer makes no attention mask; expected mask")
+    side = tokenizer.padding_side
+    return TextParts(parts, tuple(given), tokens, part_of, batch, removal, int(gone), padding(model), side)
+
+
+def chosen(given: str | None, known: Sequence[str], what: str) -> str:
+    """Return what was chosen, the first of what is known by default.
+
+    Raises:
+        InputError: it is not known.
+    """
+    if given is not None and given not in known:
+        raise InputError(f"{what} {given!r}: expected {' or '.join(known)}")
+    return given or known[0]
+
+
+def grouped(texts: Sequence[str], places: Sequence[Place | None]) -> list[list[int]]:
+    """Return the tokens of each word; words that one token spans are one."""
+    words = [[match.span() for match in WORD.finditer(text)] for text in texts]
+    groups: list[list[int]] = []
+    last: tuple[int, int] | None = None  # the text and the word that the last group ends with
+    for at, place in enumerate(places):
+        if place is None:
+            last = None
+            continue
+        source, start, end = place
+        over = [number for number, (left, right) in enumerate(words[source]) if left < end and start < right]
+        if over and last == (source, over[0]):
+            groups[-1].append(at)
+        else:
+            groups.append([at])
+        last = (source, over[-1]) if over else None
+    return groups
+
+
+def _part(texts: Sequence[str], places: Sequence[Place]) -> Part:
+    source, start, end = places[0][0], min(place[1] for place in places), max(place[2] for place in places)
+    inside = texts[source][start:end]
+    start, end = start + len(inside) - len(inside.lstrip()), end - len(inside) + len(inside.rstrip())
+    return Part(texts[source][start:end] or inside, source, (start, end) if start < end else places[0][1:])
