@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..tasks.contracts import Parted
-    from ..tasks.inputs.parts import Part
+    from ..tasks.explained import Part
 
 
 @dataclass(frozen=True)

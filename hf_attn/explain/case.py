@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from ..tasks.contracts import Parted
-    from ..tasks.inputs.parts import Leaf
-    from ..tasks.targets.asked import Asked
+    from ..tasks.explained import Asked, Leaf
 
 
 class Case:

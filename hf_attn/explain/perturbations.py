@@ -14,7 +14,7 @@ from ..errors import InputError
 from .found import Found
 
 if TYPE_CHECKING:
-    from ..tasks.inputs.parts import Part
+    from ..tasks.explained import Part
     from .case import Case
 
 KERNEL_WIDTH = 25.0

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from ..interface.plotting import Picture
     from ..training.evaluation import Predictions
     from ..training.step import Batch
-    from .inputs.parts import Leaf, Part
-    from .targets.asked import Asked
+    from .explained import Asked, Leaf, Part
     from .targets.words import Described
 
 Strata = Callable[["Dataset"], "np.ndarray"]

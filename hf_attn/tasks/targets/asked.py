@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ...data.columns import listing
 from ...errors import InputError
+from ..explained import Asked
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What is explained.
-
-    Attributes:
-        name: in words.
-        logit: the number whose gradient is taken, (rows, outputs) -> (rows,).
-        score: the number in which removing a part is measured, likewise.
-        unit: of ``score``, in words.
-    """
-
-    name: str
-    logit: Callable[[Tensor], Tensor]
-    score: Callable[[Tensor], Tensor]
-    unit: str
 
 
 def of_names(

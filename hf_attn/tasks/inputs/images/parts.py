@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ....attention.backbones import grid_of
 from ....errors import InputError
-from ..parts import Leaf, Part
+from ...explained import Leaf, Part
 from .prediction import pixels_of
 from .processing import Processing
 

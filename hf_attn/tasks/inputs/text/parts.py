@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ....data.reading import characters
 from ....errors import InputError
-from ..parts import Leaf, Part
+from ...explained import Leaf, Part
 from .agreement import check_token_ids, fitted, padding
 from .encoding import Place, located, special_ids
 from .tokens import Padding

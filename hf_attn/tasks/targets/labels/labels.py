@@ -14,7 +14,7 @@ from ....data.columns import refuse
 from ....data.reading import HALF, SURROGATE
 from ....errors import InputError
 from ....training.evaluation import logits as outputs
-from ..asked import Asked
+from ...explained import Asked
 from ..words import Described
 from .answers import described
 from .options import Options, numbers

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ....errors import InputError
-from ..asked import Asked, number_of, output
+from ...explained import Asked
+from ..asked import number_of, output
 from . import metrics
 from .labels import Labels
 from .metrics import Outcome, by_name

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ..asked import Asked, of_names
+from ...explained import Asked
+from ..asked import of_names
 from . import metrics
 from .answers import ranked_by_name
 from .labels import Labels

@@ -1,4 +1,4 @@
-"""An example as the parts that an explanation weighs: words of a text, patches of an image."""
+"""What explanation weighs, parts of an example, and what it explains, one of a model's outputs."""
 
 from __future__ import annotations
 
@@ -42,3 +42,20 @@ class Leaf:
     baseline: Tensor
     forward: Callable[[Tensor], Tensor]
     by_part: Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is explained.
+
+    Attributes:
+        name: in words.
+        logit: the number whose gradient is taken, (rows, outputs) -> (rows,).
+        score: the number in which removing a part is measured, likewise.
+        unit: of ``score``, in words.
+    """
+
+    name: str
+    logit: Callable[[Tensor], Tensor]
+    score: Callable[[Tensor], Tensor]
+    unit: str
