@@ -21,11 +21,12 @@ from hf_attn.models.options import ModelOptions
 from hf_attn.runs.options import HubOptions
 from hf_attn.tasks.inputs import text
 from hf_attn.tasks.targets import labels
+from hf_attn.training.around import RationaleOptions
 from hf_attn.training.config import TrainConfig
 
 
 @dataclass(kw_only=True)
-class Config(ModelOptions, text.Options, labels.Options, TrainConfig, HubOptions):
+class Config(ModelOptions, text.Options, RationaleOptions, labels.Options, TrainConfig, HubOptions):
     """Fine-tune an encoder on text classification or regression."""
 
 
@@ -56,13 +57,14 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     def predict(model, split: str):
         return training.predict(model, parts[split], accelerator, target.outputs)
 
+    loss_fn = training.supervised(target.loss, model, parts["validation"], accelerator, args)
     with training.faster_training(model, accelerator.device, rows["train"]):
         model, history = training.fit(
             model,
             train,
             args,
             accelerator,
-            loss_fn=target.loss,
+            loss_fn=loss_fn,
             count=target.count,
             evaluate=lambda model: target.scores(predict(model, "validation"), [metric]),
             default_metric=metric,

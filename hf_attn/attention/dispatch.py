@@ -77,6 +77,13 @@ def attend(
 
 
 def weights_of_call(
+    module: nn.Module, query: Tensor, key: Tensor, attention_mask: Tensor | None, rows: Tensor | None, **options: Any
+) -> Tensor:
+    """Return the weights, (batch, heads, rows, keys), of a call of any attention function; as of :func:`attend`."""
+    return variant_of(module, query).weights(call_of(module, query, key, attention_mask, rows, **options))
+
+
+def call_of(
     module: nn.Module,
     query: Tensor,
     key: Tensor,
@@ -86,13 +93,17 @@ def weights_of_call(
     is_causal: bool | None = None,
     position_bias: Tensor | None = None,
     **_: Any,
-) -> Tensor:
-    """Return the weights, (batch, heads, rows, keys), of a call of any attention function; arguments as of `attend`."""
-    slot = getattr(module, SLOT, None)
-    variant = Variant(query.shape[1], query.shape[-1]) if slot is None else slot_of(slot)
+) -> Call:
+    """Return what a variant is given to tell the weights of a call of any attention function; as of :func:`attend`."""
     key = ungrouped(key, query.shape[1])
     keep, bias = keep_and_bias(module, query, key, attention_mask, is_causal, position_bias)
-    return variant.weights(Call(query, key, None, bias, keep, scaling, rows=rows))
+    return Call(query, key, None, bias, keep, scaling, rows=rows)
+
+
+def variant_of(module: nn.Module, query: Tensor) -> Variant:
+    """Return the variant of a layer; softmax attention where it has no slot."""
+    slot = getattr(module, SLOT, None)
+    return Variant(query.shape[1], query.shape[-1]) if slot is None else slot_of(slot)
 
 
 def keep_and_bias(

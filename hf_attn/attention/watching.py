@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface
 
-from .dispatch import SLOT, slot_of, ungrouped, weights_of_call
+from .dispatch import SLOT, call_of, slot_of, ungrouped, variant_of, weights_of_call
 from .dropout import dropout as cheap_dropout
 from .foreign import check_told, is_known
 from .layers import find_layers, in_order
@@ -52,6 +52,11 @@ class SeenCall:
             call = (self.module, self.query, self.key, self.value, self.attention_mask)
             check_told(found, rows, self.function, *call, **self.options)
         return found
+
+    def scores(self, rows: Tensor | None = None) -> Tensor:
+        """Return the scores with bias and mask, (batch, heads, rows, keys), as the layer's variant has them."""
+        call = call_of(self.module, self.query, self.key, self.attention_mask, rows, **self.options)
+        return variant_of(self.module, self.query).masked_scores(call)[0]
 
     def attended_by(self, weights: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the function would return if it attended by these weights, (batch, heads, queries, keys)."""

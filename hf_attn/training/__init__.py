@@ -14,6 +14,8 @@ __getattr__, __all__ = handed_on(
         "predict": "evaluation",
         "probe": "probing",
         "start": "loop",
+        "supervised": "around",
         "train_loader": "loaders",
+        "with_rationales": "around",
     },
 )

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..attention.modes import evaluation_mode
-from .step import Batch
+from .step import Batch, model_inputs, to_device
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -79,9 +79,8 @@ def run(
     parts = []
     with evaluation_mode(model), torch.inference_mode(), context or nullcontext():
         for batch in batches:
-            inputs = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
-            ids, truth = inputs.pop("ids"), inputs.pop("labels", None)
-            parts.append((ids, outputs(model, inputs), truth))
+            batch = to_device(batch, device)
+            parts.append((batch["ids"], outputs(model, model_inputs(batch)), batch.get("labels")))
     # a copy from a GPU waits for it: once, at the end
     return [(ids.cpu().numpy(), _on_cpu(found), None if true is None else _on_cpu(true)) for ids, found, true in parts]
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Batch = dict[str, Tensor]
+ASIDE = ("ids", "labels", "rationale")
+"""What a batch holds that is no input of a model."""
 LossFn = Callable[[nn.Module, Batch], Tensor]
 """Loss SUMMED over the items of a batch, ()."""
 CountFn = Callable[[Batch], Tensor]
@@ -141,6 +143,11 @@ def share_statistics(model: nn.Module, accelerator: Accelerator) -> None:
         if isinstance(module, _BatchNorm):
             for buffer in module.buffers():
                 torch.distributed.broadcast(buffer, 0)
+
+
+def model_inputs(batch: Batch) -> Batch:
+    """``batch`` without what is no input of a model."""
+    return {name: value for name, value in batch.items() if name not in ASIDE}
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

@@ -65,17 +65,19 @@ Place = tuple[int, int, int]
 """Where a token stands: which text of a pair, and its characters in it, [start, end)."""
 
 
-def located(tokenizer: Any, text: str, text_pair: str | None = None) -> tuple[dict[str, list[int]], list[Place | None]]:
+def located(
+    tokenizer: Any, text: str, text_pair: str | None = None, max_length: int | None = None
+) -> tuple[dict[str, list[int]], list[Place | None]]:
     """Return the token ids of one text, or pair, as :func:`encode` gives them, and where each token stands.
 
     A place is None for the tokenizer's own tokens; of a tokenizer in Python, which tells none, for all of them.
     """
     pairs = None if text_pair is None else [text_pair]
-    found = {name: column[0] for name, column in encode(tokenizer, [text], pairs).items()}
+    found = {name: column[0] for name, column in encode(tokenizer, [text], pairs, max_length).items()}
     ids = found["input_ids"]
     if not getattr(tokenizer, "is_fast", False):
         return found, [None] * len(ids)
-    longest = limit(tokenizer)
+    longest = limit(tokenizer, max_length)
     options = {"truncation": longest is not None, "max_length": longest, "padding": False, "verbose": False}
     given = characters([text]), None if pairs is None else characters(pairs)
     for reader in (tokenizer, _twin(tokenizer)):

@@ -168,7 +168,7 @@ def parted(
     if not any(one.strip() for one in given):
         raise InputError("the text to explain is empty: give one with words")
     tokenizer = fitted(tokenizer, model)
-    encoded, places = located(tokenizer, *given)
+    encoded, places = located(tokenizer, given[0], given[1] if len(given) > 1 else None)
     check_token_ids([encoded["input_ids"]], model, tokenizer)
     tokens = tokenizer.convert_ids_to_tokens(encoded["input_ids"])
     own = special_ids(tokenizer)

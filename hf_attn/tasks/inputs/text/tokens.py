@@ -14,6 +14,7 @@ from ....data.columns import UNLABELLED, missing, refuse
 from ....data.origin import unusable, where
 from ....errors import InputError
 from .encoding import encode, limit, lookalike
+from .rationales import with_rationales
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,7 +91,8 @@ def _unusable(name: str, split: Dataset, column: str) -> list[str]:
 def rows(splits: DatasetDict, tokenizer: Any, args: Options, accelerator: Accelerator) -> DatasetDict:
     """Return the rows of token ids of a run, as :func:`tokenize` makes them."""
     progress = accelerator.is_main_process
-    return tokenize(splits, tokenizer, args.text, args.text_pair, args.max_length, progress)
+    made = tokenize(splits, tokenizer, args.text, args.text_pair, args.max_length, progress)
+    return with_rationales(made, splits, tokenizer, args) if args.rationale else made
 
 
 def names(split: Dataset | None, args: Options) -> dict[str, list[Any]]:
@@ -176,8 +178,8 @@ def _tokens(
 class Padding:
     """Makes a batch of rows: padded to the longest, rounded up, as int64 tensors of (rows, tokens).
 
-    Also in the batch: ``labels`` ((rows,) int64 or float32, or (rows, labels) float32) and ``ids`` ((rows,) int64),
-    where the rows have them.
+    Also in the batch, where the rows have them: ``labels`` ((rows,) int64 or float32, or (rows, labels) float32),
+    ``ids`` ((rows,) int64) and ``rationale`` ((rows, tokens) float32, 0 at padding).
     """
 
     values: dict[str, int]
@@ -197,6 +199,12 @@ class Padding:
                     tokens = len(row[name])
                     padded[index, width - tokens if self.side == "left" else 0 :][:tokens] = row[name]
                 batch[name] = torch.from_numpy(padded)
+        if "rationale" in rows[0]:
+            marked = np.zeros((len(rows), width), dtype=np.float32)
+            for index, row in enumerate(rows):
+                tokens = len(row["rationale"])
+                marked[index, width - tokens if self.side == "left" else 0 :][:tokens] = row["rationale"]
+            batch["rationale"] = torch.from_numpy(marked)
         if "labels" in rows[0]:
             labels = np.asarray([row["labels"] for row in rows])
             batch["labels"] = torch.from_numpy(labels.astype(np.int64 if labels.dtype.kind in "iu" else np.float32))

@@ -14,6 +14,7 @@ from ....data.columns import refuse
 from ....data.reading import HALF, SURROGATE
 from ....errors import InputError
 from ....training.evaluation import logits as outputs
+from ....training.step import model_inputs
 from ...explained import Asked
 from ..words import Described
 from .answers import described
@@ -152,8 +153,7 @@ class Labels(Scored):
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Loss of a batch, summed over its rows."""
-        inputs = {name: tensor for name, tensor in batch.items() if name not in ("labels", "ids")}
-        return self.criterion(self.outputs(model, inputs), batch["labels"])
+        return self.criterion(self.outputs(model, model_inputs(batch)), batch["labels"])
 
     def count(self, batch: Batch) -> Tensor:
         """What :meth:`loss` is to be divided by."""

@@ -1,4 +1,4 @@
-"""Functions around a loss: each takes one and returns one."""
+"""The loss of batches with augmentation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from .step import Batch, LossFn
+    from ..step import Batch, LossFn
 
 
 def augmented(loss_fn: LossFn, augment: Callable[[Batch], Batch]) -> LossFn:
