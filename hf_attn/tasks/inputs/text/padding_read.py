@@ -15,6 +15,8 @@ from .tokens import Padding, collate
 
 logger = logging.getLogger(__name__)
 
+PROBES = ("a", "a short text")
+"""Texts that a model is asked about: what padding changes at the end of one may not reach its answer."""
 MORE = 8
 """Tokens of padding that a model is tried with."""
 SAME = {torch.float32: 1e-3, torch.float64: 1e-3}
@@ -50,8 +52,10 @@ def reads_padding(model: PreTrainedModel, row: dict[str, list[int]], padding: Pa
 
 def tell_if_padding_is_read(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     """Warn, before training, of a model whose answers change with padding."""
-    row = {name: rows[0] for name, rows in encode(tokenizer, ["a short text"]).items()}
-    if reads_padding(model, row, collate(tokenizer, getattr(model.config, "downsampling_rate", 1))):
+    padding = collate(tokenizer, getattr(model.config, "downsampling_rate", 1))
+    columns = encode(tokenizer, list(PROBES))
+    rows = [{name: values[at] for name, values in columns.items()} for at in range(len(PROBES))]
+    if any(reads_padding(model, row, padding) for row in rows):
         logger.warning(
             "%s reads padding: what it says of a text changes with the longer texts of its batch. Scores in training "
             "hold for batches of like length; hf_attn.predict gives it texts of one length at a time",
