@@ -12,8 +12,10 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..tasks.contracts import Parted
+    from matplotlib.figure import Figure
+
     from ..tasks.explained import Part
+    from .case import Case
 
 
 @dataclass(frozen=True)
@@ -28,14 +30,14 @@ class Attribution:
         score: the model's score of it for the whole input.
         unit: of the score.
         method: its name.
-        model: its name.
+        model: its name, without folders.
         prediction: what the model says of the input.
         signed: whether weights below 0 count against the output.
         sinks: what tokens that are no part got, by name: of methods that weigh all tokens.
         notes: what the method measured of itself, such as its completeness error.
         faithfulness: scores of this input, by name, each with those of random attributions; see
             :mod:`explain.faithfulness`.
-        example: the input in parts, as its input made it.
+        case: what was explained.
     """
 
     weights: np.ndarray
@@ -50,7 +52,7 @@ class Attribution:
     sinks: Mapping[str, float] = field(default_factory=dict)
     notes: Mapping[str, float] = field(default_factory=dict)
     faithfulness: Mapping[str, Any] = field(default_factory=dict)
-    example: Parted | None = field(default=None, repr=False, compare=False)
+    case: Case | None = field(default=None, repr=False, compare=False)
 
     def order(self, seed: int = 0) -> np.ndarray:
         """Return the parts from the one that counts most for the output to the least; equal ones in random order."""
@@ -78,3 +80,29 @@ class Attribution:
     def to_json(self, **options: Any) -> str:
         """Return all of it as JSON; ``options`` are of :func:`json.dumps`."""
         return json.dumps(self.to_dict(), **{"ensure_ascii": False, **options})
+
+    def plot(self) -> Figure:
+        """Draw the input in colours of the weights, with what was measured of them below.
+
+        Raises:
+            InputError: nothing was measured.
+        """
+        from .figures import attribution_figure
+
+        return attribution_figure(self)
+
+    def to_html(self) -> str:
+        """Return a page of its own: the input, what was measured, and the attention behind it."""
+        from .page import page
+
+        return page([[self]])
+
+    def _repr_html_(self) -> str:
+        from .page import snippet
+
+        return snippet(self)
+
+    def __str__(self) -> str:
+        from .printed import printed
+
+        return printed(self)

@@ -6,6 +6,7 @@ import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,12 +70,12 @@ class Method:
             score=case.score,
             unit=case.asked.unit,
             method=self.name,
-            model=str(case.model.name_or_path),
+            model=PurePath(str(case.model.name_or_path)).name,
             prediction=said,
             signed=self.signed,
             sinks=found.sinks,
             notes=found.notes,
-            example=case.parted,
+            case=case,
         )
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREY, INK, PALE = "#2b6a99", "#d4602a", "#8a8f98", "#22262b", "#e3e6ea"
+FOR, AGAINST = "#6fb1e4", "#f2a35e"
+"""What counts for an answer and against it: of like lightness, and told apart by all kinds of sight."""
 STYLE: dict[str, Any] = {
     "font.size": 10,
     "axes.titlesize": 11,
@@ -71,12 +73,21 @@ def canvas(width: float, height: float, **options: Any) -> tuple["Figure", Any]:
     return figure, figure.subplots(**options)
 
 
-def save(figure: "Figure", path: Path) -> None:
-    """Write a PNG at 150 dots an inch; letters that no installed font has become boxes without a warning each."""
+def save(figure: "Figure", path: Path, dpi: int = DPI) -> None:
+    """Write a PNG, or an SVG; letters that no installed font has become boxes without a warning each."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         with whole(path) as place:
-            figure.savefig(place, format="png", dpi=DPI, facecolor="white")
+            figure.savefig(place, format=path.suffix[1:].lower(), dpi=dpi, facecolor="white")
+
+
+def mixed(share: float) -> tuple[float, float, float]:
+    """Return the colour of a share: from white at 0 to pale blue at 1, or pale orange at -1, on which ink is read."""
+    from matplotlib.colors import to_rgb
+
+    full, size = to_rgb(FOR if share > 0 else AGAINST), min(1.0, abs(share))
+    red, green, blue = (1 - size * (1 - part) for part in full)
+    return red, green, blue
 
 
 def shorten(name: str, length: int = 32) -> str:

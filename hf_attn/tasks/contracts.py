@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from accelerate import Accelerator
     from datasets import Dataset, DatasetDict
+    from matplotlib.figure import Figure
     from torch import Tensor, nn
     from transformers import PreTrainedModel
 
@@ -111,6 +112,19 @@ class Parted(Protocol):
 
     def leaf(self, model: PreTrainedModel, outputs: Callable[[nn.Module, Batch], Tensor]) -> Leaf:
         """Return what gradients are taken at."""
+
+    @property
+    def grid(self) -> tuple[int, int] | None:
+        """Rows and columns that the parts stand in, row by row; None where they stand in none."""
+
+    def html(self, weights: np.ndarray) -> str:
+        """Return the input as HTML: an element for each part, with :func:`tasks.inputs.coloured.attributes`."""
+
+    def line(self, weights: np.ndarray, *, colour: bool | None = None) -> str:
+        """Return the input for a terminal, as (parts,) weights have it."""
+
+    def draw(self, weights: np.ndarray) -> Figure:
+        """Draw the input in colours of (parts,) weights."""
 
 
 class Target(Protocol):

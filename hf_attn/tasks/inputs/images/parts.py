@@ -14,10 +14,12 @@ from torch import Tensor, nn
 from ....attention.backbones import grid_of
 from ....errors import InputError
 from ...explained import Leaf, Part
+from . import attributed
 from .prediction import pixels_of
 from .processing import Processing
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from transformers import PreTrainedModel
 
 REMOVALS = ("mean", "blur")
@@ -80,6 +82,25 @@ class ImageParts:
         grid = self.patch(count)
         before = 0 if grid is None else count - grid[0] * grid[1]
         return [(at, "class token" if at == 0 else f"register {at}") for at in range(before)]
+
+    @property
+    def grid(self) -> tuple[int, int] | None:
+        """Rows and columns that the parts stand in; None for segments."""
+        boxes = [part.box or (0, 0, 0, 0) for part in self.parts]
+        rows, columns = len({box[1] for box in boxes}), len({box[0] for box in boxes})
+        return (rows, columns) if rows * columns == len(boxes) else None
+
+    def html(self, weights: np.ndarray) -> str:
+        """Return the image as HTML, in colours of (parts,) weights."""
+        return attributed.html(self, weights)
+
+    def line(self, weights: np.ndarray, *, colour: bool | None = None) -> str:
+        """Return the image for a terminal, as (parts,) weights."""
+        return attributed.line(self, weights, colour=colour)
+
+    def draw(self, weights: np.ndarray) -> Figure:
+        """Draw the image in colours of (parts,) weights."""
+        return attributed.draw(self, weights)
 
     def leaf(self, model: PreTrainedModel, outputs: Callable[[nn.Module, dict[str, Tensor]], Tensor]) -> Leaf:
         """Return the pixels, at which gradients are taken."""

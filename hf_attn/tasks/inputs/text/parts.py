@@ -15,11 +15,13 @@ from torch import Tensor, nn
 from ....data.reading import characters
 from ....errors import InputError
 from ...explained import Leaf, Part
+from . import attributed
 from .agreement import check_token_ids, fitted, padding
 from .encoding import Place, located, special_ids
 from .tokens import Padding
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from transformers import PreTrainedModel
 
 SEGMENTS = ("words", "tokens")
@@ -93,6 +95,22 @@ class TextParts:
     def own_tokens(self, count: int) -> list[tuple[int, str]]:
         """Return places and names of the tokens that are the tokenizer's own."""
         return [(at, self.tokens[at]) for at in np.flatnonzero(self.part_of < 0).tolist()]
+
+    @property
+    def grid(self) -> None:
+        """None: a text has no rows and columns."""
+
+    def html(self, weights: np.ndarray) -> str:
+        """Return the texts as HTML, in colours of (parts,) weights."""
+        return attributed.html(self, weights)
+
+    def line(self, weights: np.ndarray, *, colour: bool | None = None) -> str:
+        """Return the texts for a terminal, in colours of (parts,) weights."""
+        return attributed.line(self, weights, colour=colour)
+
+    def draw(self, weights: np.ndarray) -> Figure:
+        """Draw the texts in colours of (parts,) weights."""
+        return attributed.draw(self, weights)
 
     def leaf(self, model: PreTrainedModel, outputs: Callable[[nn.Module, dict[str, Tensor]], Tensor]) -> Leaf:
         """Return the embeddings of the tokens, at which gradients are taken.

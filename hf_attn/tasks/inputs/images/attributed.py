@@ -1,0 +1,108 @@
+"""An explained image: its patches or segments in colours over it, on a page, in a terminal and in a picture."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ....interface.plotting import canvas, mixed
+from ..coloured import attributes, shares
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from .parts import ImageParts
+
+PNG_BYTES = 300_000
+"""Size up to which an image goes into a page as it is; a larger one as JPEG."""
+BARS = " ▁▂▃▄▅▆▇█"
+
+
+def html(parted: ImageParts, weights: np.ndarray) -> str:
+    """Return the image as HTML, its parts laid over it as shapes.
+
+    Args:
+        parted: the image.
+        weights: (parts,).
+    """
+    height, width = parted.segments.shape
+    share = shares(weights)
+    shapes = "".join(
+        f'<path {attributes(number, share[number], part.name)} d="{outline(parted.segments, number, part.box)}"/>'
+        for number, part in enumerate(parted.parts)
+    )
+    return (
+        f'<div class="image" style="aspect-ratio:{width}/{height}"><img alt="the explained image" '
+        f'src="{data_uri(parted.pixels)}"><svg viewBox="0 0 {width} {height}" role="group" '
+        f'aria-label="its parts">{shapes}</svg></div>'
+    )
+
+
+def outline(segments: np.ndarray, number: int, box: tuple[int, int, int, int] | None) -> str:
+    """Return a part as the data of an SVG path: a rectangle, or a run of pixels for each of its rows."""
+    assert box is not None
+    left, top, right, bottom = box
+    inside = segments[top:bottom, left:right] == number
+    if inside.all():
+        return f"M{left} {top}H{right}V{bottom}H{left}Z"
+    runs = []
+    for row, line in enumerate(inside, start=top):
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], line.astype(int), [0]]))) + left
+        runs += [f"M{a} {row}h{b - a}v1h{a - b}z" for a, b in zip(edges[::2], edges[1::2], strict=True)]
+    return "".join(runs)
+
+
+def data_uri(pixels: np.ndarray) -> str:
+    """Return (height, width, 3) uint8 pixels as an address that holds them."""
+    from PIL import Image
+
+    for kind, how in (("png", {"optimize": True}), ("jpeg", {"quality": 90})):
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, kind, **how)
+        if kind == "jpeg" or file.tell() <= PNG_BYTES:
+            break
+    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def line(parted: ImageParts, weights: np.ndarray, *, colour: bool | None = None) -> str:
+    """Return the image for a terminal: a bar for each place of a grid of 16 columns, by the weight that counts for it.
+
+    Args:
+        parted: the image.
+        weights: (parts,).
+        colour: ignored.
+    """
+    height, width = parted.segments.shape
+    columns = min(16, width)
+    rows = max(1, min(height, round(columns * height / width)))
+    share = shares(weights)[parted.segments]
+    across, down = np.arange(columns + 1) * width // columns, np.arange(rows + 1) * height // rows
+    lines = []
+    for row in range(rows):
+        cells = [share[down[row] : down[row + 1], across[at] : across[at + 1]].mean() for at in range(columns)]
+        lines.append("".join("▒▒" if cell < -0.2 else 2 * BARS[round(8 * max(0.0, cell))] for cell in cells).rstrip())
+    return "\n".join(lines)
+
+
+def draw(parted: ImageParts, weights: np.ndarray) -> Figure:
+    """Draw the image, and its parts laid over it in grey, in colours that grow with their weights.
+
+    Args:
+        parted: the image.
+        weights: (parts,).
+    """
+    height, width = parted.segments.shape
+    figure, axes = canvas(7.2, max(1.5, 3.5 * height / width), ncols=2)
+    extent = (0, width, height, 0)
+    share = shares(weights)
+    colours = np.array([mixed(one) for one in share.tolist()])[parted.segments]
+    cover = (0.15 + 0.75 * np.abs(share))[parted.segments][..., None]
+    grey = parted.pixels.mean(-1, keepdims=True).repeat(3, -1) / 255
+    axes[0].imshow(parted.pixels, extent=extent)
+    axes[1].imshow((1 - cover) * grey + cover * colours * (0.6 + 0.4 * grey), extent=extent)
+    for axis in axes:
+        axis.set_axis_off()
+    return figure

@@ -1,0 +1,134 @@
+"""An explained text: its words in colours, on a page, in a terminal and in a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ....interface.plotting import canvas, mixed, shorten
+from ....interface.printable import printable
+from ....interface.terminal import has_colour
+from ..coloured import attributes, shares, shown
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from .parts import TextParts
+
+FOR = (None, 195, 153, 117, 81, 75)
+"""Backgrounds of the 256-colour palette for words that count for the answer, from none to the most."""
+AGAINST = (None, 230, 223, 216, 209, 208)
+DRAWN = 1000
+"""Words of a picture."""
+
+
+def items(parted: TextParts) -> Iterator[tuple[int, int]]:
+    """Yield parts and the tokenizer's own tokens in their order: (number of the part, -1) or (-1, token)."""
+    last = -1
+    for at, number in enumerate(parted.part_of.tolist()):
+        if number < 0:
+            yield -1, at
+        elif number != last:
+            yield number, -1
+        last = number
+
+
+def html(parted: TextParts, weights: np.ndarray) -> str:
+    """Return the texts as HTML, a paragraph each: parts with their weights, own tokens, and what is not read.
+
+    Args:
+        parted: the texts.
+        weights: (parts,).
+    """
+    share = shares(weights)
+    paragraphs: list[list[str]] = [[] for _ in parted.texts]
+    ends: list[int | None] = [0 for _ in parted.texts]  # where the last part of each text ends
+    source, own = 0, 0
+    for number, token in items(parted):
+        if number < 0:
+            name = shown(parted.tokens[token])
+            paragraphs[source].append(f'<span class="own" data-own="{own}">{name}</span>')
+            own += 1
+            continue
+        part = parted.parts[number]
+        source = part.source
+        paragraph, end = paragraphs[source], ends[source]
+        if part.span is None or end is None:
+            paragraph.append(" ")
+            ends[source] = None
+        else:
+            paragraph.append(_between(parted.texts[source][end : part.span[0]], read=end > 0))
+            ends[source] = part.span[1]
+        paragraph.append(f"<span {attributes(number, share[number])}>{shown(part.name)}</span>")
+    for text, end, paragraph in zip(parted.texts, ends, paragraphs, strict=True):
+        if end:
+            paragraph.append(_between(text[end:], read=False))
+    return "".join(
+        f'<p class="text" dir="auto" data-source="{at}">{"".join(paragraph)}</p>'
+        for at, paragraph in enumerate(paragraphs)
+    )
+
+
+def _between(text: str, *, read: bool) -> str:
+    """What stands between two parts as HTML; before the first and behind the last it was cut off."""
+    if not text.strip():
+        return "\n" if "\n" in text else " " if text else ""
+    words = " ".join(shown(line) for line in text.split("\n"))
+    return words if read else f' <span class="unread" title="The model does not read this.">{words}</span> '
+
+
+def line(parted: TextParts, weights: np.ndarray, *, colour: bool | None = None) -> str:
+    """Return the texts for a terminal: words shaded where it has colours, else as they are.
+
+    Args:
+        parted: the texts.
+        weights: (parts,).
+        colour: whether to print colours; by default where standard output is a terminal that has them.
+    """
+    colour = has_colour() if colour is None else colour
+    sources: dict[int, list[str]] = {}
+    for part, share in zip(parted.parts, shares(weights), strict=True):
+        shades = FOR if share > 0 else AGAINST
+        shade = shades[round(abs(share) * (len(shades) - 1))] if colour else None
+        word = printable(part.name[:200])
+        words = sources.setdefault(part.source, [])
+        words.append(word if shade is None else f"\x1b[48;5;{shade}m\x1b[38;5;16m{word}\x1b[0m")
+    return "\n".join(" ".join(words) for words in sources.values())
+
+
+def draw(parted: TextParts, weights: np.ndarray) -> Figure:
+    """Draw the texts, their words on colours that grow with their weights, up to 1,000 words.
+
+    Args:
+        parted: the texts.
+        weights: (parts,).
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    width, size, step = 7.2, 10.5, 0.27
+    figure, axis = canvas(width, 1.0)
+    measure = FigureCanvasAgg(figure).get_renderer()
+    font = axis.text(0, 0, "", fontsize=size).get_fontproperties()
+    words: list[tuple[float, int, float, str, float]] = []  # left, line, width, word, share
+    left, number, source = 0.0, 0, 0
+    blank = measure.get_text_width_height_descent("n", font, ismath=False)[0] / figure.dpi * 0.55
+    for part, share in zip(parted.parts[:DRAWN], shares(weights), strict=False):
+        word = shorten(part.name, 40)
+        wide = measure.get_text_width_height_descent(word, font, ismath=False)[0] / figure.dpi
+        if left and (left + wide > width - 0.3 or part.source != source):
+            left, number = 0.0, number + (2 if part.source != source else 1)
+        source = part.source
+        words.append((left, number, wide, word, float(share)))
+        left += wide + blank
+    figure.set_size_inches(width, step * (number + 1) + 0.1)
+    axis.set(xlim=(-0.1, width - 0.1), ylim=(step * (number + 1), -0.05))
+    axis.set_axis_off()
+    for left, number, wide, word, share in words:
+        box = {"boxstyle": "round,pad=0.12,rounding_size=0.15", "lw": 0, "facecolor": mixed(share)}
+        y = step * (number + 0.5)
+        axis.text(left, y, word, fontsize=size, va="center_baseline", bbox=box)
+        if share < -0.05:  # the sign is seen without colours too
+            axis.plot([left, left + wide], [y + 0.105] * 2, color="#7a3413", lw=0.9, ls=(0, (1, 1.2)), zorder=4)
+    return figure
