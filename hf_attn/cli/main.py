@@ -13,13 +13,8 @@ from typing import NoReturn
 
 from ..errors import InputError
 from ..interface.arguments import command_line
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose mistakes are an InputError, so that all errors of a program read alike."""
-
-    def error(self, message: str) -> NoReturn:  # noqa: D102
-        raise InputError(f"{message} (see {self.prog} --help)")
+from .explanation import explain_command, faithfulness_command
+from .parser import Parser
 
 
 def main() -> NoReturn:
@@ -226,4 +221,11 @@ def copy_command(argv: list[str]) -> None:
     print(f"{target}\nRun it by: python {target} --help")
 
 
-COMMANDS = {"list": list_command, "predict": predict_command, "push": push_command, "copy": copy_command}
+COMMANDS = {
+    "list": list_command,
+    "predict": predict_command,
+    "explain": explain_command,
+    "faithfulness": faithfulness_command,
+    "push": push_command,
+    "copy": copy_command,
+}

@@ -139,10 +139,10 @@ def task_of_run(run: str) -> "Task":
         return first
 
 
-def check_output(path: Path, overwrite: bool, given: Sequence[str] = ()) -> None:
+def check_output(path: Path, overwrite: bool, given: Sequence[str] = (), endings: Sequence[str] = OUTPUTS) -> None:
     """Refuse an output that cannot be written, that exists, or that is what is read."""
-    if path.suffix.lower() not in OUTPUTS:
-        raise InputError(f"--output {path} must end in one of {', '.join(OUTPUTS)}")
+    if path.suffix.lower() not in endings:
+        raise InputError(f"--output {path} must end in one of {', '.join(endings)}")
     if path.exists() and not overwrite:
         raise InputError(f"--output {path} exists: give another name, or --overwrite to replace it")
     if path.exists() and (not path.is_file() or any(_is_same(path, name) for name in given)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -85,6 +86,19 @@ class Case:
                 found = self.asked.score(self.logits(self.parted.kept(keep[some])).float()).double().cpu().numpy()
                 self._known.update(zip((keys[row] for row in some), found.tolist(), strict=True))
         return np.array([self._known[key] for key in keys])
+
+    def answers(self, keep: np.ndarray) -> np.ndarray:
+        """Return what the model gives for the example with some of its parts alone, (rows, outputs)."""
+        size = self.parted.rows_at_once or self.batch_size
+        with evaluation_mode(self.model), torch.inference_mode():
+            some = [self.logits(self.parted.kept(keep[at : at + size])).float() for at in range(0, len(keep), size)]
+        return torch.cat(some).cpu().numpy()
+
+    def in_model(self, model: PreTrainedModel) -> Case:
+        """Return the same example and the same question in another model of the same shape."""
+        made = copy.copy(self)
+        made.model, made._known = model, {}
+        return made
 
     def leaf(self) -> Leaf:
         """Return what gradients are taken at."""

@@ -76,7 +76,7 @@ def scores_of(case: Case, order: np.ndarray, weights: np.ndarray) -> dict[str, f
         weights: (n,) of the parts.
     """
     parts = len(case)
-    takes = [max(1, round(share * parts)) for share in SHARES]
+    takes = [taken_of(share, parts) for share in SHARES]
     steps = np.unique(np.rint(np.linspace(0, parts, min(STEPS, parts) + 1)).astype(int))
     groups = np.array_split(order, min(GROUPS, parts))
     rank = np.empty(parts, int)
@@ -96,6 +96,11 @@ def scores_of(case: Case, order: np.ndarray, weights: np.ndarray) -> dict[str, f
         "area": insertion - deletion,
         "saco": saco(np.array([weights[group].sum() for group in groups]), whole - group_gone),
     }
+
+
+def taken_of(share: float, parts: int) -> int:
+    """Return how many parts a share of them is, at least one."""
+    return max(1, round(share * parts))
 
 
 def _area(shares: np.ndarray, scores: np.ndarray) -> float:

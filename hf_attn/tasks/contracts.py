@@ -79,6 +79,9 @@ class Input(Protocol):
     ) -> Parted:
         """Return one input in the parts that an explanation weighs."""
 
+    def marks(self, table: Any, column: str, inputs: Sequence[Any]) -> list[list[tuple[int, int]]]:
+        """Return what people mark as the reason in each input: characters of a text."""
+
     def batches(self, given: Any, processor: Any, model: PreTrainedModel, batch_size: int) -> Iterator[Batch]:
         """Yield batches of what :meth:`read` gave that the model takes, with ``ids``."""
 

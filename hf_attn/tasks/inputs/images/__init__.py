@@ -36,6 +36,7 @@ __getattr__, __all__ = handed_on(
         "load_processing": "splits",
         "load_processor": "prediction",
         "load_splits": "splits",
+        "marks": "parts",
         "names": "splits",
         "parted": "parts",
         "read": "given",

@@ -154,6 +154,15 @@ def parted(
     return ImageParts(parts, np.moveaxis(pixels, 0, -1), labels, patch, {"pixel_values": values}, gone)
 
 
+def marks(table: Any, column: str, images: Any) -> list[list[tuple[int, int]]]:
+    """Refuse rationales of images.
+
+    Raises:
+        InputError: always.
+    """
+    raise InputError(f"--rationale {column}: rationales are read of texts, and this model classifies images")
+
+
 def _segments(pixels: np.ndarray, kind: str, config: Any) -> np.ndarray:
     height, width = pixels.shape[:2]
     if kind == "slic":

@@ -29,6 +29,7 @@ __getattr__, __all__ = handed_on(
         "collate": "tokens",
         "load_processor": "prediction",
         "load_splits": "tokens",
+        "marks": "rationales",
         "names": "tokens",
         "parted": "parts",
         "read": "given",

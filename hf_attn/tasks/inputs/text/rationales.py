@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -110,3 +111,39 @@ def share_of_tokens(
             if place is not None and place[0] == 0 and inside[place[2]] > inside[place[1]]:
                 shares[at] += 1 / len(annotators)
     return shares
+
+
+def marks(table: Dataset, column: str, texts: Sequence[str]) -> list[list[Span]]:
+    """Return the characters of each text that at least half of its annotators mark.
+
+    Args:
+        table: with ``column``, a row for each text.
+        column: of spans ``[start, end)`` in characters.
+        texts: that they are of.
+
+    Raises:
+        InputError: values that are no spans of their texts.
+    """
+    found: list[list[Span]] = []
+    bad: list[int] = []
+    for row, (value, text) in enumerate(zip(table[column], texts, strict=True)):
+        annotators = annotators_of(value)
+        if annotators is None or any(not 0 <= start < end <= len(text) for one in annotators for start, end in one):
+            bad.append(row)
+            annotators = []
+        counts = np.zeros(len(text) + 1)
+        for one in annotators:
+            inside = np.zeros(len(text) + 1, bool)
+            for start, end in one:
+                inside[start:end] = True
+            counts += inside
+        edges = np.flatnonzero(np.diff((counts * 2 >= max(1, len(annotators))).astype(int), prepend=0))
+        found.append(list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)))
+    if bad:
+        refuse(
+            [
+                f"'{column}' has {len(bad)} values that are no spans [start, end) of characters of their text, such as "
+                f"{str(table[bad[0]][column])[:60]}"
+            ]
+        )
+    return found
