@@ -104,7 +104,7 @@ def deep_lift(case: Case) -> Found:
     It holds for networks whose steps are modules; products of activations, as in attention, break it.
 
     Raises:
-        InputError: the model attends, or Captum is not installed.
+        InputError: the model attends or multiplies activations otherwise, or Captum is not installed.
     """
     if attention_layers(case.model):
         raise InputError(
@@ -132,7 +132,13 @@ def deep_lift(case: Case) -> Found:
         found = DeepLift(Answer()).attribute(value, leaf.baseline, target=0)
     ends = _outputs(case, leaf.forward, torch.cat([leaf.baseline, leaf.value]))
     weights = joined(leaf.by_part(found.detach()))[0]
-    return Found(weights, notes={"completeness_error": completeness_error(weights, float(ends[1] - ends[0]))})
+    error = completeness_error(weights, float(ends[1] - ends[0]))
+    if error > COMPLETE:
+        raise InputError(
+            f"deep_lift: its rule does not hold for {type(case.model).__name__}, whose weights miss their sum by "
+            f"{error:.0%}: choose integrated_gradients"
+        )
+    return Found(weights, notes={"completeness_error": error})
 
 
 def grad_cam(case: Case) -> Found:

@@ -21,6 +21,11 @@ KERNEL_WIDTH = 25.0
 """Of LIME's kernel, in hundredths of cosine distance."""
 
 
+AT_ONCE = 16
+"""Nodes that partition_shap opens at once, those of the greatest credit: a number of its own, so that the size of a
+batch changes nothing."""
+
+
 def occlusion(case: Case) -> Found:
     """``w_j = f(x) - f(x without part j)`` (Zeiler & Fergus 2014; leave one out, Li et al. 2016)."""
     parts = len(case)
@@ -136,7 +141,7 @@ def partition_shap(case: Case, samples: int = 512) -> Found:
     start = (np.zeros(parts, bool), nothing, whole, tree(case.parted.parts), 1.0)
     queue = [(-abs(whole - nothing), next(turn), start)]
     while queue:
-        some = [heapq.heappop(queue)[2] for _ in range(min(len(queue), max(1, case.batch_size // 2)))]
+        some = [heapq.heappop(queue)[2] for _ in range(min(len(queue), AT_ONCE))]
         open_, rows = [], []
         for off, low, high, node, share in some:
             if len(node) == 1 or spent + 2 > samples:
