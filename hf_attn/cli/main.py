@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from ..errors import InputError
 from ..interface.arguments import command_line
+from .demo import demo_command
 from .explanation import explain_command, faithfulness_command
 from .parser import Parser
 
@@ -188,10 +189,27 @@ def push_command(argv: list[str]) -> None:
     parser.add_argument("run", help="run folder")
     parser.add_argument("repo_id", metavar="USER/NAME", help="repository on the Hub; made if it does not exist")
     parser.add_argument("--private", action="store_true", help="make the repository private (default: public)")
+    parser.add_argument(
+        "--space",
+        nargs="?",
+        const="",
+        metavar="USER/SPACE",
+        help="also make a Space, in which the model can be tried as by `hf-attn demo` (default: none; without a name: "
+        "that of the model)",
+    )
     parser.epilog = (
         "The token comes from `hf auth login` or the environment variable HF_TOKEN; it is never printed or uploaded."
     )
     given = parser.parse_args(argv)
+    if given.space is not None:
+        from ..runs.space import push_with_space
+        from .explanation_files import best_of
+
+        method = best_of(given.run)
+        print(*push_with_space(given.run, given.repo_id, given.space, method=method, private=given.private), sep="\n")
+        if given.private:
+            print("Give the Space a secret HF_TOKEN that may read the model, which is private.")
+        return
     from ..runs.hub import push
 
     print(push(given.run, given.repo_id, private=given.private))
@@ -226,6 +244,7 @@ COMMANDS = {
     "predict": predict_command,
     "explain": explain_command,
     "faithfulness": faithfulness_command,
+    "demo": demo_command,
     "push": push_command,
     "copy": copy_command,
 }

@@ -33,6 +33,8 @@ class Input(Protocol):
     """Columns of a file that hold one, as the command's arguments call them."""
     USAGE: str
     """The card's snippet after ``model_id`` is set; ``{auto}`` is the Auto class, ``{trust}`` a further argument."""
+    FORM: tuple[tuple[str, dict[str, Any]], ...]
+    """Fields of a form that takes one, then of those that make it a pair: components of gradio, and their arguments."""
     Options: type
     """Arguments of a recipe."""
     Examples: type
@@ -61,6 +63,9 @@ class Input(Protocol):
 
     def read_files(self, given: Sequence[str], **how: Any) -> Any:
         """Return what a user gives on the command line, as ``GivenFiles``; ``how`` names its columns and their file."""
+
+    def trained_on_pairs(self, source: str) -> bool | None:
+        """Return whether a run was trained on pairs; None where that is not known."""
 
     def attend(
         self, model: PreTrainedModel, processor: Any, one: Any, text_pair: Any = None, *, prediction: str, label: Any

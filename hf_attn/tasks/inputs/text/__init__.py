@@ -5,6 +5,11 @@ from ....interface.lazy import handed_on
 NOUN = "text"
 COLUMNS = ("text", "text_pair")
 """Columns of a file that hold one, as the command's arguments call them."""
+FORM = (
+    ("Textbox", {"label": "Text", "max_lines": 12}),
+    ("Textbox", {"label": "Second text, of a pair", "max_lines": 12}),
+)
+"""Fields of a form that takes one, and a second to make it a pair: components of gradio, and their arguments."""
 USAGE = """\
 predictions = hf_attn.predict(model_id, ["a text"])
 
@@ -37,5 +42,6 @@ __getattr__, __all__ = handed_on(
         "rows": "tokens",
         "takes": "prediction",
         "tokenize": "tokens",
+        "trained_on_pairs": "given",
     },
 )
