@@ -208,7 +208,7 @@ class Contest:
             if other is not None and name != CONTROL:
                 again = METHODS[name].run(other, **self._options(name))
                 one.correlations.append(rank_correlation(found.weights, again.weights))
-        if not self.measured:
+        if self.refused and not self.measured.keys() - {CONTROL}:
             raise InputError("; ".join(f"{name}: {why}" for name, why in self.refused.items()))
 
     def _options(self, name: str) -> dict[str, Any]:
