@@ -93,6 +93,7 @@ class Sparsemax(_Normalizer):
     equation = "p = [s-τ]₊, Σp = 1"
     source = "Martins & Astudillo 2016, eq. 1"
     cost = "O(n²(d+log n))"
+    sparse = True
 
     def other_weights(self, scores: Tensor, keep: Tensor | None) -> Tensor:
         """Project on the simplex."""
@@ -106,6 +107,7 @@ class Entmax15(_Normalizer):
     equation = "p = [s/2-τ]₊², Σp = 1"
     source = "Peters et al. 2019, eq. 10, α = 1.5"
     cost = "O(n²(d+log n))"
+    sparse = True
 
     def other_weights(self, scores: Tensor, keep: Tensor | None) -> Tensor:
         """Map by 1.5-entmax."""

@@ -44,6 +44,7 @@ class Variant(nn.Module):
     identity: ClassVar[bool] = True
     accepts_bias: ClassVar[bool] = True
     needs_patches: ClassVar[bool] = False
+    sparse: ClassVar[bool] = False
     normalized: ClassVar[bool] = True
     fused_path: ClassVar[str] = "sdpa"
     # What the layer is: causal, so that queries are the last of the tokens seen; between two sequences; windowed, so

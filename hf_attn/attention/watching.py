@@ -58,6 +58,11 @@ class SeenCall:
         call = call_of(self.module, self.query, self.key, self.attention_mask, rows, **self.options)
         return variant_of(self.module, self.query).masked_scores(call)[0]
 
+    @property
+    def sparse(self) -> bool:
+        """Whether weights of tokens that are seen may be exactly 0, and then have no gradient."""
+        return variant_of(self.module, self.query).sparse
+
     def attended_by(self, weights: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the function would return if it attended by these weights, (batch, heads, queries, keys)."""
         value = ungrouped(self.value, self.query.shape[1])

@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 RATIONALE = "rationale"
 """Column of a batch: (rows, tokens) the share of annotators who mark a token; a row of 0 has no rationale."""
 TINY = 1e-6
+LEAK = 0.1
+"""Share of softmax in the weights of a sparse variant that ``kl``, ``mse`` and ``mass`` see."""
 
 
 class _Row:
@@ -40,6 +42,8 @@ class _Row:
         first = torch.zeros(1, dtype=torch.long, device=call.query.device)
         with torch.autograd.graph.saved_tensors_hooks(_as_it_is, _as_it_is):
             row = (call.scores if self.wants_scores else call.weights)(first)[:, :, 0]
+            if call.sparse and not self.wants_scores:  # a weight of exactly 0 has no gradient: it could never grow
+                row = (1 - LEAK) * row + LEAK * call.scores(first)[:, :, 0].softmax(-1)
         self.found = row if self.heads is None else row[:, list(self.heads)]
 
 
@@ -65,7 +69,8 @@ def with_rationales(
     - ``mass``: ``(mass - Σ_{j in R} a_hj)⁺ / mass``: a rationale that does not mark all there is costs nothing more,
     - ``sparsemax``: the Fenchel-Young loss of sparsemax at the layer's scores (Martins & Astudillo 2016, eq. 22).
 
-    The layer computes what it computes otherwise, on its fast path.
+    The layer computes what it computes otherwise, on its fast path. In sparsemax and entmax15 a_hj may be exactly 0 and
+    without a gradient; the first three losses see 0.9 a_hj + 0.1 softmax_hj of these.
 
     Args:
         loss_fn: summed over rows.
