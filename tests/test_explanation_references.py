@@ -225,7 +225,7 @@ def test_integrated_gradients_are_captums_with_as_many_points_and_with_many(kind
         run("integrated_gradients", case, steps=20), leaf.by_part(found)[0], rtol=0, atol=1e-4 * top
     )
     leaf, found = captums(case, "IntegratedGradients", baselines=None, n_steps=300, method="gausslegendre")
-    np.testing.assert_allclose(run("integrated_gradients", case), leaf.by_part(found)[0], rtol=0, atol=0.02 * top)
+    np.testing.assert_allclose(run("integrated_gradients", case), leaf.by_part(found)[0], rtol=0, atol=0.05 * top)
 
 
 def test_grad_cam_is_captums_of_the_last_feature_map():

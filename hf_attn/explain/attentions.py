@@ -15,7 +15,7 @@ from ..attention.modes import evaluation_mode
 from ..attention.watching import SeenCall, seeing_attention
 from ..errors import InputError
 from .found import Found
-from .seen_layers import SeenLayer, joined, last_number, order_of, readout, see_layers
+from .seen_layers import SeenLayer, joined, last_number, order_of, read_off, readout, see_layers
 
 if TYPE_CHECKING:
     from .case import Case
@@ -49,9 +49,10 @@ def attention(case: Case, layer: int | None = None, head: int | None = None) -> 
         if maps is not None and (spread := case.parted.of_map(joined(maps.mean(0)))) is not None:
             return Found(spread)
     number = last_number(case) if layer is None else within(layer, len(order_of(case)), "layer")
-    weights = see_layers(case, {number})[0].weights
-    chosen = weights.mean(0) if head is None else weights[within(head, len(weights), "head")]
-    return of_row(case, joined(chosen))
+    row = read_off(case)
+    weights = see_layers(case, {number}, row=row)[0].weights
+    chosen = joined(weights.mean(0) if head is None else weights[within(head, len(weights), "head")])
+    return of_row(case, chosen) if row is None else of_tokens(case, chosen[0])
 
 
 def rollout(case: Case) -> Found:

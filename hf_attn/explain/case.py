@@ -56,6 +56,8 @@ class Case:
             self.outputs = self.logits(self.parted.batch)[0].float().cpu().numpy()
         self.target = target_of(model, self.outputs[None])
         self.asked: Asked = self.target.asked(self.outputs, target, against)
+        self.layers: list[torch.nn.Module] | None = None  # attention layers in their order, once they were looked for
+        self.names: dict[int, str] | None = None
         self._known: dict[bytes, float] = {}
 
     def __len__(self) -> int:
@@ -97,7 +99,7 @@ class Case:
     def in_model(self, model: PreTrainedModel) -> Case:
         """Return the same example and the same question in another model of the same shape."""
         made = copy.copy(self)
-        made.model, made._known = model, {}
+        made.model, made.layers, made.names, made._known = model, None, None, {}
         return made
 
     def leaf(self) -> Leaf:

@@ -17,10 +17,10 @@ from .seen_layers import joined
 if TYPE_CHECKING:
     from .case import Case
 
-STEPS = 16
-"""Points of the path of integrated gradients, at first."""
+STEPS = 8
+"""Level of the rule of integrated gradients at first: it has a place more."""
 MOST_STEPS = 512
-"""Points at which it gives up to come nearer."""
+"""Level at which it gives up to come nearer."""
 COMPLETE = 0.01
 """Completeness error that is good enough: a share of the difference that is to be explained."""
 
@@ -41,12 +41,13 @@ def input_x_gradient(case: Case) -> Found:
 def integrated_gradients(case: Case, steps: int | None = None) -> Found:
     """``w = Σ (x - x') ∫ ∂y/∂x(x' + a (x - x')) da`` (Sundararajan et al. 2017, eq. 1).
 
-    The baseline x' is the input with every part removed: mask tokens, or the mean colour. The integral is summed at
-    Gauss-Legendre points, twice as many until Σ w is y(x) - y(x') to 1 %; the error is in ``notes``.
+    The baseline x' is the input with every part removed: mask tokens, or the mean colour. The integral is summed by
+    Clenshaw and Curtis' rule at 9 points, then at twice as many, of which half are known, until Σ w is y(x) - y(x') to
+    1 %; the error is in ``notes``.
 
     Args:
         case: the example.
-        steps: points; found by the error by default.
+        steps: so many Gauss-Legendre points instead.
 
     Raises:
         InputError: steps below 1.
@@ -56,21 +57,45 @@ def integrated_gradients(case: Case, steps: int | None = None) -> Found:
     leaf = case.leaf()
     ends = _outputs(case, leaf.forward, torch.cat([leaf.baseline, leaf.value]))
     wanted = float(ends[1] - ends[0])
-    points = steps or STEPS
-    while True:
-        places, shares = np.polynomial.legendre.leggauss(points)
-        total = torch.zeros_like(leaf.value)
-        for start in range(0, points, case.batch_size):
-            some = slice(start, start + case.batch_size)
-            across = leaf.value.new_tensor((places[some] + 1) / 2).view(-1, *[1] * (leaf.value.dim() - 1))
-            share = leaf.value.new_tensor(shares[some] / 2).view(across.shape)
+
+    def at(places: np.ndarray) -> np.ndarray:
+        """(places, parts): what the parts have at places of the path, from 0 to 1."""
+        found = []
+        for start in range(0, len(places), case.batch_size):
+            some = leaf.value.new_tensor(places[start : start + case.batch_size])
+            across = some.view(-1, *[1] * (leaf.value.dim() - 1))
             gradient = _gradients(case, leaf.forward, leaf.baseline + across * (leaf.value - leaf.baseline))
-            total = total + (share * gradient).sum(0, keepdim=True)
-        weights = joined(leaf.by_part((leaf.value - leaf.baseline) * total))[0]
+            found.append(joined(leaf.by_part((leaf.value - leaf.baseline) * gradient)))
+        return np.concatenate(found)
+
+    if steps is not None:
+        places, shares = np.polynomial.legendre.leggauss(steps)
+        weights = shares / 2 @ at((places + 1) / 2)
+        return Found(weights, notes={"completeness_error": completeness_error(weights, wanted), "steps": steps})
+    level, known = STEPS, at(_path(STEPS))
+    while True:
+        weights = clenshaw_curtis(level) @ known
         error = completeness_error(weights, wanted)
-        if steps or error <= COMPLETE or points >= MOST_STEPS:
-            return Found(weights, notes={"completeness_error": error, "steps": points})
-        points *= 2
+        if error <= COMPLETE or level >= MOST_STEPS:
+            return Found(weights, notes={"completeness_error": error, "steps": level + 1})
+        level *= 2
+        finer = np.empty((level + 1, known.shape[1]))
+        finer[::2], finer[1::2] = known, at(_path(level)[1::2])
+        known = finer
+
+
+def _path(level: int) -> np.ndarray:
+    """The places of Clenshaw and Curtis' rule between 0 and 1; every second one is of half the level."""
+    return (1 - np.cos(np.arange(level + 1) * np.pi / level)) / 2
+
+
+def clenshaw_curtis(level: int) -> np.ndarray:
+    """Return the shares of the places of an integral from 0 to 1, (level + 1,); level is even."""
+    number, half = np.arange(level + 1)[:, None], np.arange(1, level // 2 + 1)[None]
+    cosine = np.cos(2 * half * number * np.pi / level) / (4 * half**2 - 1)
+    sums = (np.where(half == level // 2, 1, 2) * cosine).sum(1)
+    ends = np.where(np.isin(np.arange(level + 1), (0, level)), 1, 2)
+    return ends / level * (1 - sums) / 2
 
 
 def smooth_grad(case: Case, samples: int = 32, noise: float = 0.15, seed: int = 0) -> Found:

@@ -45,31 +45,44 @@ def order_of(case: Case) -> list[Any]:
     Raises:
         InputError: it has none that can be seen.
     """
+    if case.layers is not None:
+        return case.layers
     try:
-        return layers_in_order(case.model)
+        case.layers = layers_in_order(case.model)
+        return case.layers
     except ValueError as error:
         raise InputError(f"{error}; methods that need no attention: integrated_gradients, occlusion, lime") from None
 
 
-def see_layers(case: Case, wanted: Collection[int] | None = None, *, gradient: bool = False) -> list[SeenLayer]:
+def names_of(case: Case) -> dict[int, str]:
+    """Return the names of a model's modules by their identity."""
+    if case.names is None:
+        case.names = {id(module): name for name, module in case.model.named_modules()}
+    return case.names
+
+
+def see_layers(
+    case: Case, wanted: Collection[int] | None = None, *, row: int | None = None, gradient: bool = False
+) -> list[SeenLayer]:
     """Run the example once and return its attention layers, in the order in which they ran.
 
     Args:
         case: the example.
         wanted: numbers of layers, from 0; None is all. The others keep their fast path.
+        row: number of the one query that is looked at, negative ones from the end; None is all. Not with a gradient.
         gradient: also run backwards; the wanted layers attend by weights that the output depends on.
 
     Raises:
         InputError: attention that cannot be seen, or that is not over the whole example, as in windows.
     """
     order = order_of(case)
-    names = {id(module): name for name, module in case.model.named_modules()}
     seen: dict[int, tuple[Tensor, SeenCall]] = {}
 
     def see(number: int, call: SeenCall) -> Any:
         if wanted is not None and number not in wanted:
             return None
-        weights = call.weights()
+        rows = None if row is None else torch.tensor([row % call.query.shape[-2]], device=call.query.device)
+        weights = call.weights(rows)
         if gradient and not weights.requires_grad:
             weights.requires_grad_()
         seen[number] = weights, call
@@ -101,7 +114,7 @@ def see_layers(case: Case, wanted: Collection[int] | None = None, *, gradient: b
                 weights[0].detach(),
                 None if grad is None else grad[0].detach(),
                 call.value[0].detach(),
-                crosses(names.get(id(module), ""), module),
+                crosses(names_of(case).get(id(module), ""), module),
             )
         )
     if not layers:
@@ -111,33 +124,35 @@ def see_layers(case: Case, wanted: Collection[int] | None = None, *, gradient: b
 
 def last_number(case: Case) -> int:
     """Return the number of the layer that reads the example last: of a decoder, its last look at the encoder."""
-    order = order_of(case)
-    names = {id(module): name for name, module in case.model.named_modules()}
+    order, names = order_of(case), names_of(case)
     across = [number for number, module in enumerate(order) if crosses(names.get(id(module), ""), module)]
     return across[-1] if across else len(order) - 1
 
 
-_readouts: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+_read: WeakKeyDictionary[Any, int | None] = WeakKeyDictionary()
+
+
+def read_off(case: Case) -> int | None:
+    """Return the one query of the last layer that the model's answer is read off; None where it is several.
+
+    Which it is (the class token, 0; the last token, -1; or another, of this example alone) is found by a gradient: a
+    query that the answer does not depend on is not read. The first two are kept for the model.
+    """
+    if case.model in _read:
+        return _read[case.model]
+    (last,) = see_layers(case, {last_number(case)}, gradient=True)
+    assert last.gradient is not None
+    read = np.flatnonzero(last.gradient.abs().amax((0, 2)).cpu().numpy() > 0)
+    if len(read) == 1 and 0 < read[0] < last.gradient.shape[1] - 1:
+        return int(read[0])
+    _read[case.model] = None if len(read) != 1 else -1 if read[0] else 0
+    return _read[case.model]
 
 
 def readout(case: Case, queries: int) -> np.ndarray:
-    """Return how much the model's answer is read off each query of the last layer, (queries,), in sum 1.
-
-    Which queries a model reads (its class token, its last token, all of them) is found by a gradient once, and kept
-    for the model: a query that the output does not depend on is not read.
-    """
-    kind = _readouts.get(case.model)
-    if kind is None:
-        (last,) = see_layers(case, {last_number(case)}, gradient=True)
-        assert last.gradient is not None
-        read = np.flatnonzero(last.gradient.abs().amax((0, 2)).cpu().numpy() > 0)
-        kind = "all" if len(read) != 1 else "first" if read[0] == 0 else "last" if read[0] == queries - 1 else "all"
-        if len(read) <= 1 and kind == "all" and len(read):
-            return np.eye(queries)[read[0]]  # a place of this example alone, such as its end token
-        _readouts[case.model] = kind
-    if kind == "all":
-        return np.full(queries, 1 / queries)
-    return np.eye(queries)[0 if kind == "first" else queries - 1]
+    """Return how much the model's answer is read off each query of the last layer, (queries,), in sum 1."""
+    read = read_off(case)
+    return np.full(queries, 1 / queries) if read is None else np.eye(queries)[read]
 
 
 def joined(matrix: Tensor) -> np.ndarray:
