@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from hf_attn.attention import list_variants, variant_info
+from hf_attn.explain.methods import METHODS
 
 DOCS = Path(__file__).parent
 PACKAGE = DOCS.parent / "hf_attn"
@@ -35,6 +36,18 @@ def variants() -> str:
     return "\n".join(lines)
 
 
+def methods() -> str:
+    """The methods of explanation, as a table."""
+    lines = ["| method | what a weight is | sign | cost | options | source |", "|" + "---|" * 6]
+    for method in METHODS.values():
+        said = " ".join((method.function.__doc__ or "").split("\n\n")[0].split())
+        said = re.sub(rf" \((?:{CITED.pattern})[^)]*\)", "", said).replace("|", "\\|")
+        options = ", ".join(f"`{name}={value!r}`" for name, value in method.options.items()) or "-"
+        sign = "for and against" if method.signed else "size alone"
+        lines.append(f"| `{method.name}` | {said} | {sign} | {method.cost} | {options} | {method.source} |")
+    return "\n".join(lines)
+
+
 def papers() -> str:
     """What the docstrings and the variants cite, and where."""
     found: dict[str, set[str]] = {}
@@ -56,7 +69,7 @@ def papers() -> str:
 def pages() -> dict[Path, str]:
     """Each page with its table as it is now."""
     made = {}
-    for name, table in (("variants", variants), ("papers", papers)):
+    for name, table in (("variants", variants), ("papers", papers), ("explain", methods)):
         path = DOCS / f"{name}.md"
         before, mark, rest = path.read_text("utf-8").partition("<!-- made -->\n")
         made[path] = before + mark + table() + "\n" + "<!-- end -->" + rest.partition("<!-- end -->")[2]

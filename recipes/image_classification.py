@@ -21,11 +21,14 @@ from hf_attn.models.vision import ImageModelOptions
 from hf_attn.runs.options import HubOptions
 from hf_attn.tasks.inputs import images
 from hf_attn.tasks.targets import labels
+from hf_attn.training.around import RationaleOptions
 from hf_attn.training.config import TrainConfig
 
 
 @dataclass(kw_only=True)
-class Config(ImageModelOptions, images.Options, images.AugmentOptions, labels.Options, TrainConfig, HubOptions):
+class Config(
+    ImageModelOptions, images.Options, images.AugmentOptions, RationaleOptions, labels.Options, TrainConfig, HubOptions
+):
     """Fine-tune a vision model on image classification or regression."""
 
 
@@ -56,7 +59,8 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
 
     as_they_are = images.collate_images(processing.normalize)
     trained, seen, as_seen, collate = model, rows, as_they_are, augment.collate(rows["train"])
-    loss_fn = training.augmented(target.loss, augment)
+    loss_fn = training.supervised(target.loss, model, batches(rows["validation"], as_they_are), accelerator, args)
+    loss_fn = training.augmented(loss_fn, augment)
     if args.linear_probe:  # the backbone runs once over every image, and the head is trained on what it gives
         trained, seen = training.probe(model, rows, as_they_are, accelerator, args)
         collate, as_seen, loss_fn = training.collate_features, training.collate_features, target.loss

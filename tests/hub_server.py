@@ -62,6 +62,8 @@ class Repository:
     head: str = ""
     tags: dict[str, str] = field(default_factory=dict)
     """Names of commits, or of the heads of other branches."""
+    sdk: str | None = None
+    """Of a Space."""
 
     def commit(self, files: dict[str, File]) -> str:
         self.head = hashlib.sha1(f"{self.name} {len(self.commits)}".encode()).hexdigest()
@@ -85,6 +87,8 @@ class HubServer:
         self.log: list[tuple[str, str, bool]] = []
         """Method, path, and whether a token was sent, of each request."""
         self.key = secrets.token_bytes(16)
+        self.refuses_spaces = 0
+        """Status with which a new Space is refused."""
 
     def __enter__(self) -> "HubServer":
         self.socket = socket.socket()
@@ -128,6 +132,14 @@ class HubServer:
             Route(data + "/tree/{revision}/{path:path}", self.tree),
             Route(data + "/paths-info/{revision}", self.paths_info, methods=["POST"]),
         ]
+        space = repo.replace("models", "spaces")
+        routes += [
+            Route(space, self.info),
+            Route(space + "/revision/{revision}", self.info),
+            Route(space + "/preupload/{revision}", self.preupload, methods=["POST"]),
+            Route(space + "/commit/{revision}", self.commit, methods=["POST"]),
+            Route("/spaces/{user}/{name}/resolve/{revision}/{path:path}", self.resolve),
+        ]
         return Starlette(routes=routes, exception_handlers={Refusal: self.refuse})  # type: ignore[dict-item]
 
     async def refuse(self, _: Request, error: Refusal) -> Response:
@@ -150,8 +162,8 @@ class HubServer:
     def repository(self, request: Request, write: bool = False) -> Repository:
         owner, name = request.path_params["user"], request.path_params["name"]
         user = self.caller(request, owner if write else None)
-        kind = "datasets/" if re.match("/(api/)?datasets/", request.url.path) else ""
-        found = self.repositories.get(f"{kind}{owner}/{name}")
+        kind = re.match("/(?:api/)?(datasets/|spaces/|)", request.url.path)
+        found = self.repositories.get(f"{kind[1] if kind else ''}{owner}/{name}")
         if found is None or (found.private and user != owner):
             raise Refusal(404 if user else 401, "Repository not found", "RepoNotFound")
         return found
@@ -167,21 +179,28 @@ class HubServer:
         asked = await request.json()
         owner = asked.get("organization") or self.caller(request) or ""
         self.caller(request, owner)
-        name = f"{owner}/{asked['name']}"
-        answer = {"url": f"{self.url}/{name}", "name": name, "id": name}
+        space = asked.get("type") == "space"
+        if space and (self.refuses_spaces or not asked.get("sdk")):
+            raise Refusal(self.refuses_spaces or 400, "no Space")
+        plain = f"{owner}/{asked['name']}"
+        name = f"{'spaces/' if space else ''}{plain}"
+        answer = {"url": f"{self.url}/{name}", "name": plain, "id": plain}
         if name in self.repositories:
             return JSONResponse({"error": "You already created this model repo", **answer}, 409)
         private = asked.get("visibility") == "private" or bool(asked.get("private"))
-        self.repositories[name] = Repository(name, private)
+        self.repositories[name] = Repository(name, private, sdk=asked.get("sdk"))
         self.repositories[name].commit({".gitattributes": File(b"*.safetensors filter=lfs\n", False)})
         return JSONResponse(answer)
 
     async def validate_yaml(self, request: Request) -> Response:
         self.caller(request)
-        parts = re.split(r"^---\n", (await request.json())["content"], maxsplit=2, flags=re.MULTILINE)
+        asked = await request.json()
+        parts = re.split(r"^---\n", asked["content"], maxsplit=2, flags=re.MULTILINE)
         try:
             data = yaml.safe_load(parts[1]) if len(parts) == 3 and not parts[0] else None
             errors = [] if isinstance(data, dict) else ["no metadata block"]
+            if asked.get("repoType") == "space":
+                errors += [f"{key} is missing" for key in ("sdk", "app_file") if not (data or {}).get(key)]
             for model in (data or {}).get("model-index", []):
                 for result in model["results"]:
                     metrics = [(metric["type"], float(metric["value"])) for metric in result["metrics"]]
@@ -253,7 +272,7 @@ class HubServer:
         repository = self.repository(request)
         sha, files = repository.at(request.path_params.get("revision", "main"))
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-        name = repository.name.removeprefix("datasets/")
+        name = repository.name.removeprefix("datasets/").removeprefix("spaces/")
         known = {"id": name, "modelId": name, "sha": sha, "private": repository.private}
         siblings = [{"rfilename": path} for path in sorted(files)]
         fixed = {"lastModified": now, "createdAt": now, "tags": [], "downloads": 0, "likes": 0, "gated": False}

@@ -180,7 +180,7 @@ def reviews(folder, rows=120, seed=0):
 def trained(tmp_path, model, *more):
     output = tmp_path / ("with" if more else "without")
     argv = ["--model", str(model), "--dataset", str(reviews(tmp_path / "data")), "--output_dir", str(output)]
-    argv += ["--epochs", "40", "--batch_size", "16", "--lr", "2e-3", "--head_lr", "2e-3", "--precision", "no", *more]
+    argv += ["--epochs", "30", "--batch_size", "16", "--lr", "2e-3", "--head_lr", "2e-3", "--precision", "no", *more]
     return output, text_classification.main(argv)
 
 

@@ -64,10 +64,10 @@ def build(
                 fields = [getattr(gr, kind)(**arguments) for kind, arguments in trial.form]
                 chosen = gr.Dropdown(list(METHODS), value=method_of(method).name, label="Method")
                 target = gr.Dropdown(outputs, value=PREDICTED, label="Explained output", visible=len(outputs) > 1)
-                button = gr.Button("Explain", variant="primary")
+                button = gr.Button("Explain")  # the primary one is too pale for its text
             with gr.Column():
                 answer = gr.Label(label="Prediction", num_top_classes=LISTED, show_heading=trial.has_one_answer)
-                reason = gr.HTML()
+                reason = gr.HTML(apply_default_css=False, padding=True)
         for field in fields:
             field.preprocess = forgiving(field.preprocess)
         given = [getattr(field, "submit", None) or field.upload for field in fields]
@@ -86,7 +86,7 @@ class Trial:
 
     def __init__(self, model: PreTrainedModel, processor: Any, pairs: bool | None) -> None:
         self.model, self.processor, self.pairs = model, processor, pairs
-        task, blank = task_of(model), np.zeros((1, model.config.num_labels))
+        task, blank = task_of(model), np.zeros((1, int(model.config.num_labels or 1)))
         target = target_of(model, blank)
         self.noun = task.input.NOUN
         self.form = task.input.FORM[: 1 if pairs is False else None]

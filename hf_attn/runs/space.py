@@ -34,8 +34,8 @@ if __name__ == "__main__":
 '''
 ABOUT = """\
 
-Give [{model}](https://huggingface.co/{model}) {noun}: see what it answers, which parts of the {one} that comes from, and
-whether that explanation can be believed. The app is that of `hf-attn demo`.
+Give [{model}](https://huggingface.co/{model}) {noun}: see what it answers, which parts of the {one} that comes
+from, and whether that explanation can be believed. The app is that of `hf-attn demo`.
 """
 
 
@@ -63,29 +63,34 @@ def push_with_space(
     """
     folder, space_id = Path(folder), space_id or repo_id
     check_folder(folder)
-    files = space_files(folder, repo_id, space_id, method)
     check_access(repo_id, token)
     try:
         api = check_access(space_id, token)
     except InputError as error:
         raise InputError(f"--space: {error}") from None
-    return [push(folder, repo_id, private=private, token=token), _commit(api, folder, repo_id, space_id, files, private)]
-
-
-def _commit(
-    api: HfApi, folder: Path, repo_id: str, space_id: str, files: dict[str, str], private: bool
-) -> str:
-    from huggingface_hub import CommitOperationAdd
-
+    files = space_files(folder, repo_id, space_id, method)
+    model = push(folder, repo_id, private=private, token=token)
     with hub_errors(f"{repo_id} --space {space_id}", folder, str(api.token)):
+        return [model, _commit(api, repo_id, space_id, files, private)]
+
+
+def _commit(api: HfApi, repo_id: str, space_id: str, files: dict[str, str], private: bool) -> str:
+    from huggingface_hub import CommitOperationAdd
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
         url = api.create_repo(space_id, repo_type="space", space_sdk="gradio", private=private or None, exist_ok=True)
-        if private and not api.repo_info(space_id, repo_type="space").private:
-            raise InputError(
-                f"{repo_id} is pushed, but the Space {space_id} exists and is public: make it private on the Hub first"
-            )
-        operations = [CommitOperationAdd(name, text.encode()) for name, text in files.items()]
-        message = f"Try {repo_id} in the app of hf_attn"
-        api.create_commit(space_id, operations, repo_type="space", commit_message=message)
+    except HfHubHTTPError as error:
+        if error.response.status_code != 402:
+            raise
+        raise InputError(f"{repo_id} is pushed, but the Hub makes no Space here unless it is paid for (402)") from None
+    if private and not api.repo_info(space_id, repo_type="space").private:
+        raise InputError(
+            f"{repo_id} is pushed, but the Space {space_id} exists and is public: make it private on the Hub first"
+        )
+    operations = [CommitOperationAdd(name, text.encode()) for name, text in files.items()]
+    message = f"Try {repo_id} in the app of hf_attn"
+    api.create_commit(space_id, operations, repo_type="space", commit_message=message)
     return str(url)
 
 

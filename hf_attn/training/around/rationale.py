@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from ...attention.backbones import grid_of
 from ...attention.modes import evaluation_mode
 from ...attention.normalizers import sparsemax
 from ...attention.watching import SeenCall, layers_in_order, seeing_attention
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RATIONALE = "rationale"
-"""Column of a batch: (rows, tokens) the share of annotators who mark a token; a row of 0 has no rationale."""
+"""Column of a batch: (rows, tokens) the share of annotators who mark a token, or (rows, height, width) which pixels are
+marked; a row of 0 has no rationale."""
 TINY = 1e-6
 LEAK = 0.1
 """Share of softmax in the weights of a sparse variant that ``kl``, ``mse`` and ``mass`` see."""
@@ -89,15 +92,36 @@ def with_rationales(
         with seeing_attention([_layer(model, layer)], row.see):
             total = loss_fn(model, {name: value for name, value in batch.items() if name != RATIONALE})
         found, row.found = row.found, None
-        if found is None or found.shape[-1] != marked.shape[-1]:
-            raise InputError(
-                f"{type(model).__name__}: attention layer {layer} does not see all {marked.shape[-1]} tokens, so it "
-                "cannot follow rationales: choose another by --rationale_layer"
-            )
+        marked = _of_tokens(model, marked, found, layer)
+        assert found is not None
         has = marked.sum(-1) > 0
         return total + weight * rationale_loss(found[has].float(), marked[has].float(), loss, mass).to(total.dtype)
 
     return summed
+
+
+def _of_tokens(model: nn.Module, marked: Tensor, found: Tensor | None, layer: int) -> Tensor:
+    """(rows, tokens) of what people mark: as it is, or the share of each patch of (rows, height, width) masks.
+
+    Raises:
+        InputError: the layer does not see all tokens, or there is none that stands for the whole image.
+    """
+    name = type(getattr(model, "module", model)).__name__
+    tokens = 0 if found is None or len(found) != len(marked) else found.shape[-1]
+    if marked.dim() == 3 and tokens:
+        config = getattr(model, "module", model).config
+        grid = grid_of(config, tokens, marked.shape[-2:])
+        if grid is not None and tokens == grid[0] * grid[1]:
+            raise InputError(f"{name} has no class token, whose attention could follow rationales")
+        if grid is not None:
+            patches = F.adaptive_avg_pool2d(marked[:, None].float(), grid).flatten(1)
+            return F.pad(patches, (tokens - patches.shape[1], 0))
+    if tokens != marked.shape[-1] or marked.dim() == 3:
+        raise InputError(
+            f"{name}: attention layer {layer} does not see all of an example, so it cannot follow rationales: choose "
+            "another by --rationale_layer"
+        )
+    return marked
 
 
 def rationale_loss(found: Tensor, marked: Tensor, loss: RationaleLoss, mass: float = 0.8) -> Tensor:
@@ -148,6 +172,10 @@ def supervised(
     if getattr(module, "is_causal", False):
         name = type(model).__name__
         raise InputError(f"{name} reads its last token, and rationales are for models that read the first")
+    parameters, inside = list(model.parameters()), {id(one) for one in module.parameters()}
+    last = max((at for at, one in enumerate(parameters) if id(one) in inside), default=-1)
+    if not any(one.requires_grad for one in parameters[: last + 1]):
+        raise InputError("rationales cannot be followed: attention and all below it are frozen; train more of it")
     agreement = agreement_of_heads(model, validation, accelerator, layer)
     count = len(agreement)
     if heads == "auto":
@@ -189,7 +217,7 @@ def agreement_of_heads(
                 total = torch.zeros(weights.shape[1], dtype=torch.float64)
             if RATIONALE not in batch:
                 continue
-            marked = batch[RATIONALE].cpu().numpy() > 0
+            marked = _of_tokens(plain, batch[RATIONALE], row.found, layer).cpu().numpy() > 0
             there = batch["attention_mask"].cpu().numpy() > 0 if "attention_mask" in batch else np.ones_like(marked)
             for found, truth, real in zip(weights, marked, there, strict=True):
                 if truth.any():

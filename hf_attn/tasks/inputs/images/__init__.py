@@ -5,9 +5,7 @@ from ....interface.lazy import handed_on
 NOUN = "image"
 COLUMNS = ("image",)
 """Columns of a file that hold one, as the command's arguments call them."""
-FORM = (
-    ("Image", {"label": "Image", "type": "filepath", "image_mode": None, "sources": ["upload", "clipboard"]}),
-)
+FORM = (("Image", {"label": "Image", "type": "filepath", "image_mode": None, "sources": ["upload", "clipboard"]}),)
 """Fields of a form that takes one: components of gradio, and their arguments; the file is read as it was given."""
 USAGE = """\
 predictions = hf_attn.predict(model_id, ["photo.jpg"])

@@ -18,6 +18,9 @@ class Options(DataOptions):
     """Column of the image: the image itself, or its path relative to the file."""
     image_size: int | None = None
     """Side in pixels that the model sees; position embeddings are interpolated. null is the checkpoint's own."""
+    rationale: str | None = None
+    """Column of the rationales, which attention shall follow: boxes [left, top, right, bottom] in pixels of the image
+    as lists of lists or as their text, or masks of its size, as images or their files; null is none."""
     skip_bad_images: bool = False
     """Leave out images that cannot be read, and say how many, instead of stopping."""
 

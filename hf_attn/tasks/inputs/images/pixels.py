@@ -18,22 +18,32 @@ class PixelRows:
         pixels: (images, 3, height, width) uint8, of which it may be a part that counts.
         ids: (rows,) of the images that count: their row numbers in the split.
         labels: of each row, if there are any: numbers, or one list of them a row.
+        rationales: of each image, if there are any: (images, bytes) the bits of (height, width) masks.
     """
 
     def __init__(
-        self, pixels: np.ndarray, ids: np.ndarray | None = None, labels: Sequence[Any] | np.ndarray | None = None
+        self,
+        pixels: np.ndarray,
+        ids: np.ndarray | None = None,
+        labels: Sequence[Any] | np.ndarray | None = None,
+        rationales: np.ndarray | None = None,
     ) -> None:
         self.pixels = pixels
         self.ids = np.arange(len(pixels)) if ids is None else np.asarray(ids, dtype=np.int64)
         self.labels = None if labels is None else _typed(np.asarray(labels))
+        self.rationales = rationales
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __getitem__(self, draw: int) -> dict[str, Any]:
-        """Row ``draw % len``: ``pixels`` (3, height, width) uint8, ``labels``, ``ids`` and ``draws``."""
+        """Row ``draw % len``: ``pixels`` (3, height, width) uint8, ``labels``, ``ids``, ``draws`` and ``rationale``."""
         row = int(draw) % len(self)
         item = {"pixels": self.pixels[self.ids[row]], "ids": self.ids[row], "draws": draw}
+        if self.rationales is not None:
+            height, width = self.pixels.shape[-2:]
+            bits = np.unpackbits(self.rationales[self.ids[row]], count=height * width)
+            item["rationale"] = bits.reshape(height, width)
         return item if self.labels is None else {**item, "labels": self.labels[row]}
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -67,7 +77,7 @@ class ImageBatches:
         """Put the rows together."""
         pixels = _stacked(rows, "pixels")
         batch = {"pixels": pixels} if self.normalize is None else {"pixel_values": self.normalize(pixels)}
-        batch |= {name: _stacked(rows, name) for name in ("labels", "ids") if name in rows[0]}
+        batch |= {name: _stacked(rows, name) for name in ("labels", "ids", "rationale") if name in rows[0]}
         if self.normalize is None:
             batch["draws"] = torch.tensor([int(row["draws"]) for row in rows])
         if self.partner is not None and self.dataset is not None:

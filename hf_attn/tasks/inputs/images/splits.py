@@ -52,8 +52,10 @@ def rows(splits: DatasetDict, processing: Processing, args: Options, accelerator
         InputError: all images that cannot be read.
     """
     from .pixel_loading import load_pixels
+    from .rationales import with_rationales
 
-    return load_pixels(splits, args.image, processing, skip_bad=args.skip_bad_images, accelerator=accelerator)
+    made = load_pixels(splits, args.image, processing, skip_bad=args.skip_bad_images, accelerator=accelerator)
+    return with_rationales(made, splits, processing, args) if args.rationale else made
 
 
 def names(split: Dataset | None, args: Options) -> dict[str, Any]:

@@ -124,8 +124,9 @@ class Augment:
 
         Args:
             batch: ``pixels`` uint8 (rows, 3, height, width); ``draws`` int64 (rows,), best on the CPU; ``labels``
-                int64 (rows,), float (rows, labels) or float (rows,). Where images are mixed ``partner_pixels`` and
-                ``partner_labels``. Anything else is passed on.
+                int64 (rows,), float (rows, labels) or float (rows,); ``rationale`` (rows, height, width) of 0 and 1,
+                which moves with its image. Where images are mixed ``partner_pixels`` and ``partner_labels``. Anything
+                else is passed on.
 
         Returns:
             ``pixel_values`` fp32 and ``labels``: unchanged, or fp32 where mixed, class numbers as (rows, classes)
@@ -138,6 +139,8 @@ class Augment:
         pixels, draws = rest.pop("pixels"), rest.pop("draws").cpu()
         partners, partner_labels = rest.pop("partner_pixels", None), rest.pop("partner_labels", None)
         values = self.normalize(self.change(pixels, draws))
+        if "rationale" in rest:
+            rest["rationale"] = self.moved(rest["rationale"], draws)
         if not self.mixes:
             return {**rest, "pixel_values": values}
         if partners is None or (partner_labels is None) != ("labels" not in rest):
@@ -173,6 +176,12 @@ class Augment:
             pixels = torch.where(mixing.inside(boxes, height, width).to(pixels.device), fill, pixels)
         return pixels
 
+    def moved(self, masks: Tensor, draws: Tensor) -> Tensor:
+        """Return masks (rows, height, width) of 0 and 1 cropped, flipped and warped as :meth:`change` does."""
+        drawn = (None, None) if self.operations is None else self.operations.draw(self.seed, draws, "")
+        moved = self._place(255 * masks[:, None].to(torch.uint8), draws, "", *drawn)
+        return (moved[:, 0] > 127).to(masks.dtype)
+
     def _place(
         self, pixels: Tensor, draws: Tensor, stream: str, operations: Tensor | None, magnitudes: Tensor | None
     ) -> Tensor:
@@ -199,7 +208,7 @@ class Augment:
         warp = None
         if self.operations is not None and operations is not None and magnitudes is not None:
             warp = self.operations.moves(operations, magnitudes, height, width)
-        fill = torch.tensor(self.fill, dtype=torch.uint8)
+        fill = torch.tensor(self.fill if pixels.shape[1] == 3 else [0], dtype=torch.uint8)
         if warped.all():
             return geometry.sample(pixels, warp, crop, fill)
         at = warped.nonzero()[:, 0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..rationales import check_augmentation
 from .augment import Augment
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def augment_for(args: AugmentOptions, processing: Processing, target: Mixable) -
     Raises:
         InputError: values that make no sense, or a mixing of labels that cannot be mixed.
     """
+    check_augmentation(args, args.rationale)  # type: ignore[attr-defined]
     red, green, blue = (-processing.offset / processing.scale).round().clamp(0, 255).int().tolist()
     return Augment(
         normalize=processing.normalize,
