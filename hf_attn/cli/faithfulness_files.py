@@ -97,7 +97,7 @@ def _marked(case: Case, spans: list[tuple[int, int]]) -> np.ndarray:
 
 
 def _write(folder: Path, ranking: Ranking) -> None:
-    from ..explain.figures import ranking_figure
+    from ..explain.ranking_figure import ranking_figure
     from ..explain.report import markdown_table
     from ..interface.plotting import save
     from ..runs.section import put_section

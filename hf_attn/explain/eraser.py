@@ -9,10 +9,10 @@ import numpy as np
 from .faithfulness import SHARES, taken_of
 
 if TYPE_CHECKING:
-    from .attribution import Attribution
+    from .weighed import Weighed
 
 
-def eraser_row(attribution: Attribution, number: str) -> dict[str, Any]:
+def eraser_row(attribution: Weighed, number: str) -> dict[str, Any]:
     """Return one row of ERASER's file of predictions.
 
     ``soft_rationale_predictions`` holds a weight for each part of a text, and so for each word by default;
@@ -55,11 +55,11 @@ def _classified(answer: dict[str, Any]) -> dict[str, float]:
     return dict(answer["probabilities"]) if "probabilities" in answer else {"value": float(answer["value"])}
 
 
-def _sources(attribution: Attribution) -> list[int]:
+def _sources(attribution: Weighed) -> list[int]:
     return sorted({part.source for part in attribution.parts})
 
 
-def _rationale(attribution: Attribution, number: str, source: int, hard: np.ndarray) -> dict[str, Any]:
+def _rationale(attribution: Weighed, number: str, source: int, hard: np.ndarray) -> dict[str, Any]:
     from .agreement import runs
 
     here = np.array([part.source == source for part in attribution.parts])

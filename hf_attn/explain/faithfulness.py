@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from .attribution import Attribution
     from .case import Case
+    from .weighed import Weighed
 
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
 """Shares of the parts that are taken away or kept alone (DeYoung et al. 2020, section 5.2)."""
@@ -30,7 +30,7 @@ MEASURES = {
 """Scores, and whether a higher or a lower one is better."""
 
 
-def measured(case: Case, attribution: Attribution, draws: int = DRAWS, seed: int = 0) -> dict[str, dict[str, float]]:
+def measured(case: Case, attribution: Weighed, draws: int = DRAWS, seed: int = 0) -> dict[str, dict[str, float]]:
     """Return the scores of one attribution, each with the mean, the least and the greatest of random ones.
 
     Args:

@@ -1,22 +1,18 @@
-"""Pictures of explanations: one input and what was measured of it, and how methods rank for a model."""
+"""The picture of one explained input, and what was measured of it."""
 
 from __future__ import annotations
 
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..errors import InputError
-from ..interface.plotting import BLUE, GREY, ORANGE, canvas, shorten, styled
-from .ranking import CONTROL
-from .verdict import RANKED_BY, READ, headline, score_rows, verdict
+from ..interface.plotting import shorten, styled
+from .verdict import headline, score_rows, verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from .attribution import Attribution
-    from .ranking import Ranking
+    from .weighed import Weighed
 
 DOTS = 300
 """An inch of a PNG."""
@@ -25,7 +21,7 @@ HEAD, FOOT = 0.62, 0.55
 
 
 @styled
-def attribution_figure(attribution: Attribution) -> Figure:
+def attribution_figure(attribution: Weighed) -> Figure:
     """Draw one input in colours of its weights; above it what is explained, below it whether to believe it.
 
     Raises:
@@ -49,27 +45,4 @@ def attribution_figure(attribution: Attribution) -> Figure:
     colours = "blue: for the answer" + ("; orange, dotted: against it" if attribution.signed else "")
     lines = [colours, *scores, "", *said]
     figure.text(0.02, (foot - 0.08) / total, "\n".join(lines), fontsize=8, va="top", linespacing=1.35)
-    return figure
-
-
-@styled
-def ranking_figure(ranking: Ranking) -> Figure:
-    """Draw how methods rank: the score of each with its 95 % interval, and that of random weights."""
-    rows = {name: row for name, row in ranking.table.items() if name != CONTROL}
-    figure, axis = canvas(7.2, 1.6 + 0.27 * len(rows))
-    control = [row["scores"][RANKED_BY]["random"] for row in rows.values()]
-    axis.axvline(float(np.mean(control)), color=GREY, lw=1.2, ls="--", label="random weights")
-    for place, row in enumerate(rows.values()):
-        score, ink = row["scores"][RANKED_BY], BLUE if row["beats_chance"] else ORANGE
-        axis.plot([score["low"], score["high"]], [place, place], color=ink, lw=2)
-        axis.plot(score["value"], place, "o", color=ink, ms=6, mfc=ink if row["beats_chance"] else "white")
-    axis.plot([], [], "o-", color=BLUE, label="beats them")
-    axis.plot([], [], "o-", color=ORANGE, mfc="white", label="does not")
-    axis.set_yticks(range(len(rows)), list(rows))
-    axis.invert_yaxis()
-    noun = f"{ranking.noun}{'s' if ranking.inputs != 1 else ''}"
-    axis.set(xlabel=f"{READ[RANKED_BY]}, mean of {ranking.inputs:,} {noun} and 95 % interval")
-    axis.set_title("Which method explains this model")
-    axis.grid(axis="x")
-    axis.legend(loc="lower right", fontsize=8)
     return figure

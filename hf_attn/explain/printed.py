@@ -10,13 +10,13 @@ from ..interface.printable import printable
 from .verdict import headline, score_rows, verdict
 
 if TYPE_CHECKING:
-    from .attribution import Attribution
+    from .weighed import Weighed
 
 TOP = 10
 """Parts whose numbers are shown."""
 
 
-def printed(attribution: Attribution, *, colour: bool | None = None) -> str:
+def printed(attribution: Weighed, *, colour: bool | None = None) -> str:
     """Return an attribution as text: what is predicted and explained, the input in colours, the greatest weights, the
     scores beside those of random weights, and whether to believe it.
 

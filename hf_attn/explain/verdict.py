@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .attribution import Attribution
+    from .weighed import Weighed
 
 RANKED_BY = "area"
 """The score that methods are ranked by, and by which an attribution is believed or not."""
@@ -30,7 +30,7 @@ def believed(faithfulness: Mapping[str, Mapping[str, float]]) -> bool | None:
     return score["value"] > score["random_high"]
 
 
-def verdict(attribution: Attribution) -> str:
+def verdict(attribution: Weighed) -> str:
     """Say in a sentence or two whether to believe an attribution of one input."""
     found, name = believed(attribution.faithfulness), READ[RANKED_BY]
     if found is None:
@@ -52,7 +52,7 @@ def verdict(attribution: Attribution) -> str:
     return said
 
 
-def score_rows(attribution: Attribution) -> list[tuple[str, str, str, str]]:
+def score_rows(attribution: Weighed) -> list[tuple[str, str, str, str]]:
     """Return a row for each score: its name, that of the attribution, the random mean, and the random ones' range."""
     known = attribution.faithfulness
     return [
@@ -67,6 +67,6 @@ def score_rows(attribution: Attribution) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def headline(attribution: Attribution) -> str:
+def headline(attribution: Weighed) -> str:
     """Say what is explained, by what."""
     return f"{attribution.target} ({attribution.unit} {attribution.score:.3f}), by {attribution.method}"

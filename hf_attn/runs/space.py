@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import __version__
 from ..errors import InputError
 from ..interface.foreign_files import read_json
 from ..tasks.predict import trained_task
@@ -117,14 +116,28 @@ def space_files(folder: Path, repo_id: str, space_id: str, method: str) -> dict[
     one = task.input.NOUN
     noun = f"{'an' if one[0] in 'aeiou' else 'a'} {one}"
     about = ABOUT.format(model=repo_id, noun=noun, one=one)
-    needs = ["--extra-index-url https://download.pytorch.org/whl/cpu", "torch", f"hf_attn=={__version__}"]
-    needs += ["timm"] if is_of_timm(folder) else []
+    needs = [*requirements(), *(["timm"] if is_of_timm(folder) else [])]
     pairs = task.input.trained_on_pairs(str(folder))
     return {
         "app.py": APP.format(model=repo_id, method=method, pairs=pairs),
         "requirements.txt": "\n".join(needs) + "\n",
         "README.md": f"---\n{yaml.safe_dump(facts, sort_keys=False, allow_unicode=True)}---\n{about}",
+        **package_files(),
     }
+
+
+def requirements() -> list[str]:
+    """Return what this package needs, as a requirements file has it."""
+    from importlib.metadata import requires
+
+    return [one for one in requires("hf_attn") or [] if "extra ==" not in one]
+
+
+def package_files() -> dict[str, str]:
+    """Return the files of this package: a Space runs the code that is here, by no name in a registry."""
+    root = Path(__file__).parents[1]
+    found = sorted(path for path in root.rglob("*") if path.suffix in (".py", ".js", ".css", ".json"))
+    return {f"hf_attn/{path.relative_to(root).as_posix()}": path.read_text("utf-8") for path in found}
 
 
 def refuse_own_variant(folder: Path) -> None:

@@ -15,7 +15,7 @@ from ..verdict import believed, headline, score_rows, verdict
 from .packed import packed, weights_of
 
 if TYPE_CHECKING:
-    from ..attribution import Attribution
+    from ..weighed import Weighed
 
 LISTED = 20
 """Parts whose numbers stand in the table below an input."""
@@ -25,7 +25,7 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-s
 """What a browser lets the page do: nothing beyond itself."""
 
 
-def page(shown: Sequence[Sequence[Attribution]], title: str = "Where the answer comes from") -> str:
+def page(shown: Sequence[Sequence[Weighed]], title: str = "Where the answer comes from") -> str:
     """Return a page of explained inputs, which loads nothing and sends nothing.
 
     Args:
@@ -46,7 +46,7 @@ def page(shown: Sequence[Sequence[Attribution]], title: str = "Where the answer 
     )
 
 
-def snippet(attribution: Attribution) -> str:
+def snippet(attribution: Weighed) -> str:
     """Return one attribution as HTML for a notebook, without a script."""
     return (
         f'<div class="hf-attn"><style>{_file("parts.css")}</style>{_head(attribution)}{_body(attribution)}'
@@ -54,7 +54,7 @@ def snippet(attribution: Attribution) -> str:
     )
 
 
-def _section(number: int, some: Sequence[Attribution]) -> str:
+def _section(number: int, some: Sequence[Weighed]) -> str:
     first = some[0]
     options = "".join(f'<option value="{at}">{_text(one.method)}</option>' for at, one in enumerate(some))
     choice = f'<label>method <select class="method">{options}</select></label>' if len(some) > 1 else ""
@@ -76,7 +76,7 @@ def _section(number: int, some: Sequence[Attribution]) -> str:
     )
 
 
-def _head(attribution: Attribution) -> str:
+def _head(attribution: Weighed) -> str:
     doubt = "" if believed(attribution.faithfulness) else " doubt"
     return (
         f'<p class="what"><strong>predicted: {_text(attribution.prediction)}</strong><br>explained: '
@@ -85,12 +85,12 @@ def _head(attribution: Attribution) -> str:
     )
 
 
-def _body(attribution: Attribution) -> str:
+def _body(attribution: Weighed) -> str:
     assert attribution.case is not None
     return attribution.case.parted.html(attribution.weights)
 
 
-def _scores(attribution: Attribution) -> str:
+def _scores(attribution: Weighed) -> str:
     rows = score_rows(attribution)
     if not rows:
         return ""
@@ -98,7 +98,7 @@ def _scores(attribution: Attribution) -> str:
     return f"<table>{head}{''.join(_row(row) for row in rows)}</table>"
 
 
-def _numbers(attribution: Attribution) -> str:
+def _numbers(attribution: Weighed) -> str:
     order = np.argsort(-np.abs(attribution.weights), kind="stable")[:LISTED]
     rows = [(attribution.parts[at].name[:NAMED], f"{attribution.weights[at]:+.4f}") for at in order]
     rows += [(f"{name[:NAMED]} (no part)", f"{weight:+.4f}") for name, weight in attribution.sinks.items()]
@@ -109,7 +109,7 @@ def _row(cells: Sequence[str]) -> str:
     return f"<tr>{''.join(f'<td>{_text(cell)}</td>' for cell in cells)}</tr>"
 
 
-def _data(some: Sequence[Attribution]) -> dict[str, Any]:
+def _data(some: Sequence[Weighed]) -> dict[str, Any]:
     case = some[0].case
     assert case is not None
     weights = weights_of(case)

@@ -24,7 +24,7 @@ def attributes(number: int, share: float, name: str | None = None) -> str:
     The page's style makes a colour of ``--a``, the size of the share, and of the class, its sign.
     """
     sign = "minus" if share < 0 else "plus"
-    label = "" if name is None else f' aria-label="{shown(name)}"'
+    label = "" if name is None else f' role="img" aria-label="{shown(name)}"'
     return f'class="part {sign}" style="--a:{abs(share):.3f}" data-part="{number}"{label}'
 
 

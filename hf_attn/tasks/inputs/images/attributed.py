@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,29 +15,31 @@ from ..coloured import attributes, shares
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from .parts import ImageParts
+    from ...explained import Part
 
 PNG_BYTES = 300_000
 """Size up to which an image goes into a page as it is; a larger one as JPEG."""
 BARS = " ▁▂▃▄▅▆▇█"
 
 
-def html(parted: ImageParts, weights: np.ndarray) -> str:
+def html(pixels: np.ndarray, segments: np.ndarray, parts: Sequence[Part], weights: np.ndarray) -> str:
     """Return the image as HTML, its parts laid over it as shapes.
 
     Args:
-        parted: the image.
+        pixels: (height, width, 3) uint8.
+        segments: (height, width) the part that a pixel belongs to.
+        parts: in the order of their numbers.
         weights: (parts,).
     """
-    height, width = parted.segments.shape
+    height, width = segments.shape
     share = shares(weights)
     shapes = "".join(
-        f'<path {attributes(number, share[number], part.name)} d="{outline(parted.segments, number, part.box)}"/>'
-        for number, part in enumerate(parted.parts)
+        f'<path {attributes(number, share[number], part.name)} d="{outline(segments, number, part.box)}"/>'
+        for number, part in enumerate(parts)
     )
     return (
         f'<div class="image" style="aspect-ratio:{width}/{height}"><img alt="the explained image" '
-        f'src="{data_uri(parted.pixels)}"><svg viewBox="0 0 {width} {height}" role="group" '
+        f'src="{data_uri(pixels)}"><svg viewBox="0 0 {width} {height}" role="group" '
         f'aria-label="its parts">{shapes}</svg></div>'
     )
 
@@ -67,18 +70,18 @@ def data_uri(pixels: np.ndarray) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def line(parted: ImageParts, weights: np.ndarray, *, colour: bool | None = None) -> str:
+def line(segments: np.ndarray, weights: np.ndarray, *, colour: bool | None = None) -> str:
     """Return the image for a terminal: a bar for each place of a grid of 16 columns, by the weight that counts for it.
 
     Args:
-        parted: the image.
+        segments: (height, width) the part that a pixel belongs to.
         weights: (parts,).
         colour: ignored.
     """
-    height, width = parted.segments.shape
+    height, width = segments.shape
     columns = min(16, width)
     rows = max(1, min(height, round(columns * height / width)))
-    share = shares(weights)[parted.segments]
+    share = shares(weights)[segments]
     across, down = np.arange(columns + 1) * width // columns, np.arange(rows + 1) * height // rows
     lines = []
     for row in range(rows):
@@ -87,21 +90,22 @@ def line(parted: ImageParts, weights: np.ndarray, *, colour: bool | None = None)
     return "\n".join(lines)
 
 
-def draw(parted: ImageParts, weights: np.ndarray) -> Figure:
+def draw(pixels: np.ndarray, segments: np.ndarray, weights: np.ndarray) -> Figure:
     """Draw the image, and its parts laid over it in grey, in colours that grow with their weights.
 
     Args:
-        parted: the image.
+        pixels: (height, width, 3) uint8.
+        segments: (height, width) the part that a pixel belongs to.
         weights: (parts,).
     """
-    height, width = parted.segments.shape
+    height, width = segments.shape
     figure, axes = canvas(7.2, max(1.5, 3.5 * height / width), ncols=2)
     extent = (0, width, height, 0)
     share = shares(weights)
-    colours = np.array([mixed(one) for one in share.tolist()])[parted.segments]
-    cover = (0.15 + 0.75 * np.abs(share))[parted.segments][..., None]
-    grey = parted.pixels.mean(-1, keepdims=True).repeat(3, -1) / 255
-    axes[0].imshow(parted.pixels, extent=extent)
+    colours = np.array([mixed(one) for one in share.tolist()])[segments]
+    cover = (0.15 + 0.75 * np.abs(share))[segments][..., None]
+    grey = pixels.mean(-1, keepdims=True).repeat(3, -1) / 255
+    axes[0].imshow(pixels, extent=extent)
     axes[1].imshow((1 - cover) * grey + cover * colours * (0.6 + 0.4 * grey), extent=extent)
     for axis in axes:
         axis.set_axis_off()

@@ -92,15 +92,15 @@ class ImageParts:
 
     def html(self, weights: np.ndarray) -> str:
         """Return the image as HTML, in colours of (parts,) weights."""
-        return attributed.html(self, weights)
+        return attributed.html(self.pixels, self.segments, self.parts, weights)
 
     def line(self, weights: np.ndarray, *, colour: bool | None = None) -> str:
         """Return the image for a terminal, as (parts,) weights."""
-        return attributed.line(self, weights, colour=colour)
+        return attributed.line(self.segments, weights, colour=colour)
 
     def draw(self, weights: np.ndarray) -> Figure:
         """Draw the image in colours of (parts,) weights."""
-        return attributed.draw(self, weights)
+        return attributed.draw(self.pixels, self.segments, weights)
 
     def leaf(self, model: PreTrainedModel, outputs: Callable[[nn.Module, dict[str, Tensor]], Tensor]) -> Leaf:
         """Return the pixels, at which gradients are taken."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +15,7 @@ from ..coloured import attributes, shares, shown
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from .parts import TextParts
+    from ...explained import Part
 
 FOR = (None, 195, 153, 117, 81, 75)
 """Backgrounds of the 256-colour palette for words that count for the answer, from none to the most."""
@@ -24,10 +24,10 @@ DRAWN = 1000
 """Words of a picture."""
 
 
-def items(parted: TextParts) -> Iterator[tuple[int, int]]:
+def items(part_of: np.ndarray) -> Iterator[tuple[int, int]]:
     """Yield parts and the tokenizer's own tokens in their order: (number of the part, -1) or (-1, token)."""
     last = -1
-    for at, number in enumerate(parted.part_of.tolist()):
+    for at, number in enumerate(part_of.tolist()):
         if number < 0:
             yield -1, at
         elif number != last:
@@ -35,34 +35,39 @@ def items(parted: TextParts) -> Iterator[tuple[int, int]]:
         last = number
 
 
-def html(parted: TextParts, weights: np.ndarray) -> str:
+def html(
+    texts: Sequence[str], parts: Sequence[Part], tokens: Sequence[str], part_of: np.ndarray, weights: np.ndarray
+) -> str:
     """Return the texts as HTML, a paragraph each: parts with their weights, own tokens, and what is not read.
 
     Args:
-        parted: the texts.
+        texts: one or two.
+        parts: of them, in their order.
+        tokens: of the whole input.
+        part_of: (tokens,) the part that a token belongs to; -1 for the tokenizer's own.
         weights: (parts,).
     """
     share = shares(weights)
-    paragraphs: list[list[str]] = [[] for _ in parted.texts]
-    ends: list[int | None] = [0 for _ in parted.texts]  # where the last part of each text ends
+    paragraphs: list[list[str]] = [[] for _ in texts]
+    ends: list[int | None] = [0 for _ in texts]  # where the last part of each text ends
     source, own = 0, 0
-    for number, token in items(parted):
+    for number, token in items(part_of):
         if number < 0:
-            name = shown(parted.tokens[token])
+            name = shown(tokens[token])
             paragraphs[source].append(f'<span class="own" data-own="{own}">{name}</span>')
             own += 1
             continue
-        part = parted.parts[number]
+        part = parts[number]
         source = part.source
         paragraph, end = paragraphs[source], ends[source]
         if part.span is None or end is None:
             paragraph.append(" ")
             ends[source] = None
         else:
-            paragraph.append(_between(parted.texts[source][end : part.span[0]], read=end > 0))
+            paragraph.append(_between(texts[source][end : part.span[0]], read=end > 0))
             ends[source] = part.span[1]
         paragraph.append(f"<span {attributes(number, share[number])}>{shown(part.name)}</span>")
-    for text, end, paragraph in zip(parted.texts, ends, paragraphs, strict=True):
+    for text, end, paragraph in zip(texts, ends, paragraphs, strict=True):
         if end:
             paragraph.append(_between(text[end:], read=False))
     return "".join(
@@ -79,17 +84,17 @@ def _between(text: str, *, read: bool) -> str:
     return words if read else f' <span class="unread" title="The model does not read this.">{words}</span> '
 
 
-def line(parted: TextParts, weights: np.ndarray, *, colour: bool | None = None) -> str:
+def line(parts: Sequence[Part], weights: np.ndarray, *, colour: bool | None = None) -> str:
     """Return the texts for a terminal: words shaded where it has colours, else as they are.
 
     Args:
-        parted: the texts.
+        parts: of the texts.
         weights: (parts,).
         colour: whether to print colours; by default where standard output is a terminal that has them.
     """
     colour = has_colour() if colour is None else colour
     sources: dict[int, list[str]] = {}
-    for part, share in zip(parted.parts, shares(weights), strict=True):
+    for part, share in zip(parts, shares(weights), strict=True):
         shades = FOR if share > 0 else AGAINST
         shade = shades[round(abs(share) * (len(shades) - 1))] if colour else None
         word = printable(part.name[:200])
@@ -98,11 +103,11 @@ def line(parted: TextParts, weights: np.ndarray, *, colour: bool | None = None) 
     return "\n".join(" ".join(words) for words in sources.values())
 
 
-def draw(parted: TextParts, weights: np.ndarray) -> Figure:
+def draw(parts: Sequence[Part], weights: np.ndarray) -> Figure:
     """Draw the texts, their words on colours that grow with their weights, up to 1,000 words.
 
     Args:
-        parted: the texts.
+        parts: of the texts.
         weights: (parts,).
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -114,7 +119,7 @@ def draw(parted: TextParts, weights: np.ndarray) -> Figure:
     words: list[tuple[float, int, float, str, float]] = []  # left, line, width, word, share
     left, number, source = 0.0, 0, 0
     blank = measure.get_text_width_height_descent("n", font, ismath=False)[0] / figure.dpi * 0.55
-    for part, share in zip(parted.parts[:DRAWN], shares(weights), strict=False):
+    for part, share in zip(parts[:DRAWN], shares(weights), strict=False):
         word = shorten(part.name, 40)
         wide = measure.get_text_width_height_descent(word, font, ismath=False)[0] / figure.dpi
         if left and (left + wide > width - 0.3 or part.source != source):

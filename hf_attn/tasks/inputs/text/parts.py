@@ -102,15 +102,15 @@ class TextParts:
 
     def html(self, weights: np.ndarray) -> str:
         """Return the texts as HTML, in colours of (parts,) weights."""
-        return attributed.html(self, weights)
+        return attributed.html(self.texts, self.parts, self.tokens, self.part_of, weights)
 
     def line(self, weights: np.ndarray, *, colour: bool | None = None) -> str:
         """Return the texts for a terminal, in colours of (parts,) weights."""
-        return attributed.line(self, weights, colour=colour)
+        return attributed.line(self.parts, weights, colour=colour)
 
     def draw(self, weights: np.ndarray) -> Figure:
         """Draw the texts in colours of (parts,) weights."""
-        return attributed.draw(self, weights)
+        return attributed.draw(self.parts, weights)
 
     def leaf(self, model: PreTrainedModel, outputs: Callable[[nn.Module, dict[str, Tensor]], Tensor]) -> Leaf:
         """Return the embeddings of the tokens, at which gradients are taken.
