@@ -15,6 +15,7 @@ from tiny_vit import picture, save_tiny_vit
 from transformers import ResNetConfig, ResNetForImageClassification, ViTImageProcessorPil
 
 from hf_attn.attention.modeling_attention_head import AttentionHeadForImageClassification, HfAttnHeadConfig
+from hf_attn.explain import methods
 from hf_attn.explain.case import Case
 from hf_attn.tasks.predict import load
 
@@ -85,3 +86,8 @@ def case_of(kind: str, **how: Any) -> Case:
     if kind in KINDS[5:]:
         how = {"segments": "4x4"} | how
     return Case(*loaded(kind), one, PAIR if kind == "pair" else None, **how)
+
+
+def explain(model: Any, processor: Any, one: Any, text_pair: str | None = None, **how: Any) -> Any:
+    """``hf_attn.explain.explain`` of what :func:`loaded` gives."""
+    return methods.explain(model, one, text_pair, processor=processor, **how)

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 from browser import chromium
+from explained_models import explain
 from test_startup import HEAVY, bare_python
 from tiny_bert import save_tiny_bert
 from tiny_vit import picture, save_tiny_vit
@@ -20,7 +21,6 @@ import hf_attn
 from hf_attn.cli import demo as command
 from hf_attn.cli.main import dispatch
 from hf_attn.explain.demo import PREDICTED, Trial, build
-from hf_attn.explain.methods import explain
 from hf_attn.explain.page import snippet
 from hf_attn.explain.verdict import verdict
 from hf_attn.tasks.predict import load

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from explained_models import case_of, image_processor
+from explained_models import case_of, explain, image_processor
 from sklearn.metrics import auc, precision_recall_curve
 from tiny_bert import WORDS, save_tiny_bert
 from transformers import ViTConfig, ViTForImageClassification
@@ -16,7 +16,7 @@ from hf_attn import InputError
 from hf_attn.explain.agreement import agreement, marked_parts
 from hf_attn.explain.case import Case
 from hf_attn.explain.faithfulness import MEASURES, measured, saco, scores_of
-from hf_attn.explain.methods import METHODS, explain
+from hf_attn.explain.methods import METHODS
 from hf_attn.explain.ranking import Contest, Measured, Ranking, interval
 from hf_attn.explain.verdict import verdict
 from hf_attn.tasks.predict import load

@@ -6,13 +6,14 @@ import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..data.columns import listing
 from ..errors import InputError
+from ..tasks.predict import load, load_processor
 from ..training.evaluation import Predictions
 from .attribution import Attribution
 from .case import Case
@@ -116,11 +117,11 @@ def method_of(name: str) -> Method:
 
 
 def explain(
-    model: PreTrainedModel,
-    processor: Any,
+    run: str | Path | PreTrainedModel,
     one: Any,
     text_pair: str | None = None,
     *,
+    processor: Any = None,
     method: str = "integrated_gradients",
     target: str | int | None = None,
     against: str | int | None = None,
@@ -133,10 +134,10 @@ def explain(
     """Return how much each part of one input counts for an output of a trained model.
 
     Args:
-        model: of texts or images, with any attention.
-        processor: its tokenizer or image processor.
+        run: a run folder, other model folder or Hub id, or a model in hand, of texts or images, with any attention.
         one: a text, or an image as :func:`hf_attn.predict` takes it.
         text_pair: a second text.
+        processor: tokenizer or image processor of a model in hand; by default that of the checkpoint it is from.
         method: one of :data:`METHODS`.
         target: name or number of the class, label or number to explain; what is predicted by default.
         against: another class: the difference of the two logits is explained.
@@ -152,6 +153,8 @@ def explain(
         InputError: what the model does not take, a target it has not, or a method that does not fit it.
     """
     chosen = method_of(method)
+    model, saved = load(run) if isinstance(run, str | Path) else (run, None)
+    processor = processor or saved or load_processor(model)
     case = Case(
         model,
         processor,

@@ -67,9 +67,19 @@ def styled(picture: Callable[..., "Figure"]) -> Callable[..., "Figure"]:
 
 def canvas(width: float, height: float, **options: Any) -> tuple["Figure", Any]:
     """Return a figure of this size in inches, with its axes; it needs no window and no backend."""
+    import io
+
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    class Drawn(Figure):
+        """A figure that a notebook shows, whether pyplot is imported or not."""
+
+        def _repr_png_(self) -> bytes:
+            file = io.BytesIO()
+            self.savefig(file, format="png", dpi=DPI, facecolor="white")
+            return file.getvalue()
+
+    figure = Drawn(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(**options)
 
 
