@@ -3,7 +3,7 @@
     python benchmarks/explanations.py --save
 
 Printed: attention seen of one row, one layer and all, against the plain forward pass; methods of attention, in forward
-passes; integrated gradients against Captum called for one input, a step at a time and all at once; LIME against the
+passes; a step of training with a rationale loss; integrated gradients against Captum called for one input, a step at a time and all at once; LIME against the
 `lime` package on the same texts with the same model and as many samples.
 """
 
@@ -94,6 +94,39 @@ def methods(rounds):
         names = ("attention", "rollout", "value_norms", "grad_attention", "relevance", "saliency")
         runs = {name: lambda case=case, name=name: METHODS[name].function(case) for name in names}
         found[f"{case.parted.batch['input_ids'].shape[1]} tokens"] = in_turns(rounds, forward_pass=plain, **runs)
+    return found
+
+
+def supervision(rounds):
+    """A step of training with a rationale loss, over one without."""
+    from hf_attn.training.around.rationale import with_rationales
+
+    model, _ = text_model()
+    model.train()
+    found = {}
+    for tokens in (128, 512):
+        ids = torch.randint(1000, 20000, (4, tokens))
+        batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        marked = torch.zeros(4, tokens)
+        marked[:, 10:40] = 1
+        labels = torch.tensor([0, 1, 0, 1])
+
+        def task(model, batch, labels=labels):
+            return torch.nn.functional.cross_entropy(model(**batch).logits, labels, reduction="sum")
+
+        def step(loss_fn, batch):
+            loss_fn(model, batch).backward()
+            model.zero_grad()
+
+        with_ = {loss: with_rationales(task, 1.0, loss=loss) for loss in ("mass", "kl", "sparsemax")}
+        found[f"{tokens} tokens"] = in_turns(
+            rounds,
+            plain=lambda batch=batch, task=task: step(task, batch),
+            **{
+                loss: lambda one=one, batch=batch, marked=marked: step(one, {**batch, "rationale": marked})
+                for loss, one in with_.items()
+            },
+        )
     return found
 
 
@@ -188,12 +221,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15, help="rounds of each comparison (default: 15)")
     parser.add_argument("--texts", type=int, default=100, help="texts for LIME (default: 100)")
-    parser.add_argument("--only", choices=("capture", "methods", "captum", "lime"), help="one comparison")
+    parser.add_argument(
+        "--only", choices=("capture", "methods", "supervision", "captum", "lime"), help="one comparison"
+    )
     parser.add_argument("--save", action="store_true", help="write results/explanations.json")
     args = parser.parse_args()
     runs = {
         "capture": lambda: capture(args.rounds),
         "methods": lambda: methods(args.rounds),
+        "supervision": lambda: supervision(args.rounds),
         "captum": lambda: against_captum(max(3, args.rounds // 3)),
         "lime": lambda: against_lime(args.texts),
     }

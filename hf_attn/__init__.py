@@ -26,17 +26,21 @@ _HOME = {
     "predict": "tasks.predict",
 }
 
-__all__ = ["InputError", *_HOME]
+_WINGS = ("explain",)
+
+__all__ = ["InputError", *_HOME, *_WINGS]
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    if name in _WINGS:
+        return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+    return sorted([*globals(), *_HOME, *_WINGS])
 
 
 def _register(what: str) -> None:
