@@ -9,52 +9,91 @@ from typing import Any
 
 import pytest
 
+from hf_attn.explain.attribution import Attribution
+from hf_attn.explain.page import page as html_of
+
 OWN = ("file:", "data:", "blob:")
-"""Addresses that leave no trace outside the page."""
-WINDOW = {"viewport": {"width": 1000, "height": 1600}, "reduced_motion": "reduce"}
+"""Addresses that ask nobody else."""
+PIXELS = """canvases => canvases.map((canvas) => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return Array.from({ length: canvas.height }, (_, row) => Array.from({ length: canvas.width },
+    (_, column) => (255 - data[4 * (row * canvas.width + column)]) / (255 - 0x6f)));
+})"""
+"""Shares from 0 to 1 that canvases show, (rows, columns) each, in light colours."""
 
 
 class Chromium:
-    """A browser.
+    """A browser with one page, which is cheaper than a page for each test.
 
     Attributes:
-        faults: errors and warnings of the pages, dialogs that they open, and addresses that they ask for.
+        faults: errors and warnings of the page, dialogs that it opens, and addresses that it asks for.
     """
 
     def __init__(self, browser: Any, folder: Path) -> None:
-        self.browser, self.folder, self.numbers = browser, folder, count()
+        self.folder, self.numbers = folder, count()
         self.faults: list[str] = []
+        self.browser, self.pages = browser, {}
 
-    def open(self, html: str, **options: Any) -> Any:
-        """Return playwright's page of this HTML, ready, in a window with these options of playwright's."""
-        page = self.browser.new_context(**{**WINDOW, **options}).new_page()
+    def show(self, *inputs: list[Attribution], **options: Any) -> Any:
+        """Return playwright's page of inputs, opened as by :meth:`open`."""
+        return self.open(html_of(inputs), **options)
+
+    def open(self, html: str, scheme: str = "light", height: int = 1600, *, scripts: bool = True) -> Any:
+        """Return playwright's page of this HTML, ready.
+
+        Args:
+            html: of it.
+            scheme: of colours that its reader prefers.
+            height: of the window, in pixels.
+            scripts: whether they run.
+        """
+        if scripts not in self.pages:
+            self.pages[scripts] = self._page(scripts)
+        page = self.pages[scripts]
+        page.mouse.move(0, 0)
+        page.emulate_media(media="screen", color_scheme=scheme, reduced_motion="reduce")
+        page.set_viewport_size({"width": 1000, "height": height})
+        path = self.folder / f"{next(self.numbers)}.html"
+        path.write_text(html, "utf-8")
+        page.goto(path.as_uri())
+        if scripts:
+            until(page, "document.documentElement.dataset.ready")
+            page.wait_for_timeout(50)  # heads in sight are drawn
+        return page
+
+    def forget(self) -> None:
+        """Leave the page, and forget what it did."""
+        for page in self.pages.values():
+            if page.url != "about:blank":
+                page.goto("about:blank")
+        self.faults.clear()
+
+    def _page(self, scripts: bool) -> Any:
+        page = self.browser.new_context(java_script_enabled=scripts).new_page()
         page.set_default_timeout(10_000)
         page.on("console", lambda said: said.type in ("error", "warning") and self.faults.append(said.text))
         page.on("pageerror", lambda error: self.faults.append(str(error)))
         page.on("request", lambda asked: asked.url.startswith(OWN) or self.faults.append(asked.url))
         page.on("dialog", self._refused)
-        path = self.folder / f"{next(self.numbers)}.html"
-        path.write_text(html, "utf-8")
-        page.goto(path.as_uri())
-        if options.get("java_script_enabled", True):
-            page.wait_for_function("document.documentElement.dataset.ready !== undefined")
-            page.wait_for_timeout(50)  # heads in sight are drawn
         return page
 
     def _refused(self, dialog: Any) -> None:
         self.faults.append(f"dialog: {dialog.message}")
         dialog.dismiss()
 
-    def close_pages(self) -> None:
-        """Close all pages, and forget what they did."""
-        for context in self.browser.contexts:
-            context.close()
-        self.faults = []
+
+def until(page: Any, true: str, seconds: float = 5.0) -> None:
+    """Wait until an expression is true; playwright's own way is forbidden by the pages' policy."""
+    for _ in range(round(seconds / 0.02)):
+        if page.evaluate(true):
+            return
+        page.wait_for_timeout(20)
+    pytest.fail(f"it never became true that {true}")
 
 
 @contextmanager
 def chromium(folder: Path) -> Iterator[Chromium]:
-    """Start the browser, which reads pages from a folder; skip where there is none."""
+    """Start the browser, whose pages come from a folder; skip where there is none."""
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
     program = shutil.which("chromium")
     if program is None:
