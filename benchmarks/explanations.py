@@ -3,8 +3,8 @@
     python benchmarks/explanations.py --save
 
 Printed: attention seen of one row, one layer and all, against the plain forward pass; methods of attention, in forward
-passes; a step of training with a rationale loss; integrated gradients against Captum called for one input, a step at a time and all at once; LIME against the
-`lime` package on the same texts with the same model and as many samples.
+passes; a step of training with a rationale loss; integrated gradients against Captum called for one input, a step at a
+time and all at once; LIME against the `lime` package on the same texts with the same model and as many samples.
 """
 
 import argparse
