@@ -1,4 +1,4 @@
-"""Draw the pictures of explain.md: ``python docs/pictures.py``, about 25 minutes on a core."""
+"""Draw the pictures of explain.md: ``python docs/pictures.py``, about 10 minutes on a core."""
 
 import os
 from pathlib import Path
@@ -15,6 +15,7 @@ REVIEW = "This movie was not a great film, but the acting of the unbelievably ch
 
 
 def main() -> None:
+    """Draw them."""
     from hf_attn.explain import explain
 
     PLACE.mkdir(exist_ok=True)
@@ -26,7 +27,7 @@ def main() -> None:
 
     vit = SHARED / "checkpoints/vit-tiny-patch16-224-in1k"
     save(explain(vit, astronaut(), method="lime").plot(), PLACE / "image.png")
-    dispatch(["faithfulness", str(run), "--data", str(data / "validation.csv"), "--limit", "25"])
+    dispatch(["faithfulness", str(run), "--data", str(data / "validation.csv"), "--limit", "12"])
     (run / "figures/faithfulness.png").rename(PLACE / "ranking.png")
 
 

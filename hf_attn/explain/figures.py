@@ -42,7 +42,7 @@ def attribution_figure(attribution: Weighed) -> Figure:
     figure.text(0.02, top, shorten(headline(attribution), 90), fontsize=10.5, fontweight="bold", va="top")
     said_of = f"predicted: {shorten(attribution.prediction, 60)}    model: {shorten(attribution.model, 60)}"
     figure.text(0.02, top - 0.25 / total, said_of, fontsize=8, color="#5b6068", va="top")
-    colours = "blue: for the answer" + ("; orange, dotted: against it" if attribution.signed else "")
+    colours = "blue: for the answer" + ("; orange: against it" if attribution.signed else "")
     lines = [colours, *scores, "", *said]
     figure.text(0.02, (foot - 0.08) / total, "\n".join(lines), fontsize=8, va="top", linespacing=1.35)
     return figure

@@ -62,15 +62,9 @@ def _section(number: int, some: Sequence[Weighed]) -> str:
         f'<div class="numbers"{" hidden" if at else ""}>{_scores(one)}{_numbers(one)}</div>'
         for at, one in enumerate(some)
     )
-    slider = ""
-    if first.case is not None and first.case.parted.grid is not None:
-        slider = (
-            '<label>cover <input class="cover" type="range" min="0" max="100" value="75" '
-            'aria-label="how strongly colours cover the image, in per cent"></label>'
-        )
     return (
         f'<section class="example" data-example="{number}" aria-label="input {number + 1}">{_head(first)}'
-        f'<div class="controls">{choice}{slider}</div><div class="stage">{_body(first)}</div>'
+        f'<div class="controls">{choice}</div><div class="stage">{_body(first)}</div>'
         f'<p class="live" role="status"></p><div class="attention"></div>'
         f"<details><summary>Numbers</summary>{numbers}</details></section>"
     )
@@ -121,7 +115,7 @@ def _data(some: Sequence[Weighed]) -> dict[str, Any]:
         "methods": [
             {
                 "name": one.method,
-                "weights": [round(float(weight), 6) for weight in one.weights],
+                "weights": [float(f"{weight:.6g}") for weight in one.weights],
                 "headline": printable(headline(one)),
                 "verdict": printable(verdict(one)),
                 "doubt": not believed(one.faithfulness),

@@ -80,30 +80,33 @@ def packed(weights: Weights) -> dict[str, Any]:
     """Return what the page's script unpacks.
 
     A layer is three streams, each deflated and in base64: how many weights each row keeps, the distances between their
-    columns, and their values, ``255 + 16 log2 w``. What is not kept is shown as 0; ``kept`` is the share of all
-    weight that is there.
+    columns, and their values, ``255 + 16 log2 (|w| / top)``; a fourth says which are below 0, where some are. What is
+    not kept is shown as 0; ``kept`` is the share of all weight that is there.
     """
     layers = list(weights.layers.values())
     size, heads = layers[0].shape[-1], [len(layer) for layer in layers]
     total = sum(heads) * size * size
+    top = max(1.0, *(float(np.abs(layer).max()) for layer in layers))
+    smallest = top * 2.0 ** (-255 / STEPS)
     least = 0.0
     if total > KEPT:
-        some = np.concatenate([layer.ravel()[:: max(1, total // 2_000_000)] for layer in layers])
+        some = np.concatenate([np.abs(layer).ravel()[:: max(1, total // 2_000_000)] for layer in layers])
         least = float(np.quantile(some, 1 - KEPT / total))
     made, there, whole = [], 0.0, 0.0
     for number, layer in zip(weights.layers, layers, strict=True):
-        keep = layer >= max(least, 2.0 ** (-255 / STEPS))
-        best = np.argpartition(-layer, min(AT_LEAST, size - 1), axis=-1)[..., :AT_LEAST]
+        sizes = np.abs(layer)
+        keep = sizes >= max(least, smallest)
+        best = np.argpartition(-sizes, min(AT_LEAST, size - 1), axis=-1)[..., :AT_LEAST]
         np.put_along_axis(keep, best, True, axis=-1)
-        keep &= layer > 2.0 ** (-255 / STEPS)
+        keep &= sizes > smallest
         rows = keep.reshape(-1, size)
         row, column = np.nonzero(rows)
         values = layer.reshape(-1, size)[row, column]
         distance = np.diff(column, prepend=0)
         first = np.flatnonzero(np.diff(row, prepend=-1))
         distance[first] = column[first]
-        level = np.clip(np.rint(255 + STEPS * np.log2(values)), 0, 255)
-        there, whole = there + float(values.sum()), whole + float(layer.sum())
+        level = np.clip(np.rint(255 + STEPS * np.log2(np.abs(values) / top)), 0, 255)
+        there, whole = there + float(np.abs(values).sum()), whole + float(sizes.sum())
         made.append(
             {
                 "layer": number,
@@ -111,11 +114,13 @@ def packed(weights: Weights) -> dict[str, Any]:
                 "counts": _stream(rows.sum(1), "<u2"),
                 "distances": _stream(distance, "<u2"),
                 "values": _stream(level, "u1"),
+                "minus": _stream(values < 0, "u1") if (values < 0).any() else None,
             }
         )
     small = np.concatenate([_small(layer) for layer in layers])
     return {
         "size": size,
+        "top": top,
         "layers": made,
         "own": weights.own,
         "read": weights.read,
@@ -128,7 +133,7 @@ def packed(weights: Weights) -> dict[str, Any]:
 def _small(layer: np.ndarray) -> np.ndarray:
     """(heads, side, side) greatest weight of each square of a map, as a share of the map's greatest."""
     size = layer.shape[-1]
-    side = min(SMALL, size)
+    side, layer = min(SMALL, size), np.abs(layer)
     starts = np.arange(side) * size // side
     found = np.maximum.reduceat(np.maximum.reduceat(layer, starts, axis=1), starts, axis=2)
     return found / np.maximum(found.max((1, 2), keepdims=True), 1e-12)

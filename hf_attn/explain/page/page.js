@@ -9,6 +9,11 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const tip = document.querySelector("main").appendChild(made("div", { className: "tip", hidden: true }));
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 
+// The greatest size of some numbers, of which there may be too many for arguments; 1 where all are 0.
+function greatest(numbers) {
+  return numbers.reduce((most, one) => Math.max(most, Math.abs(one)), 0) || 1;
+}
+
 function made(name, properties = {}, ...children) {
   const element = Object.assign(document.createElement(name), properties);
   element.append(...children);
@@ -55,19 +60,20 @@ class Weights {
   }
 
   async unpack(layer) {
-    const [counts, distances, levels] = await Promise.all([
-      stream(layer.counts, Uint16Array), stream(layer.distances, Uint16Array), stream(layer.values, Uint8Array)]);
+    const [counts, distances, levels, minus] = await Promise.all([
+      stream(layer.counts, Uint16Array), stream(layer.distances, Uint16Array), stream(layer.values, Uint8Array),
+      layer.minus && stream(layer.minus, Uint8Array)]);
     const starts = new Uint32Array(counts.length + 1);
     counts.forEach((count, row) => { starts[row + 1] = starts[row] + count; });
-    return { starts, distances, levels };
+    return { starts, distances, levels, minus };
   }
 
   async row(number, head, query) {
-    const { starts, distances, levels } = await this.layer(number);
+    const { starts, distances, levels, minus } = await this.layer(number);
     const [found, at] = [new Float32Array(this.size), head * this.size + query];
     for (let place = starts[at], column = 0; place < starts[at + 1]; place++) {
       column += distances[place];
-      found[column] = 2 ** ((levels[place] - 255) / STEPS);
+      found[column] = (minus?.[place] ? -1 : 1) * this.packed.top * 2 ** ((levels[place] - 255) / STEPS);
     }
     return found;
   }
@@ -99,8 +105,8 @@ function roving(elements, columns, chosen) {
 }
 
 class Example {
-  constructor(section, given) {
-    Object.assign(this, { section, given, method: 0, head: null, query: null });
+  constructor(section, given, number) {
+    Object.assign(this, { section, given, number, method: 0, head: null, query: null });
     this.live = section.querySelector(".live");
     this.stage = section.querySelector(".stage");
     this.parts = [...section.querySelectorAll("[data-part]")].sort((a, b) => a.dataset.part - b.dataset.part);
@@ -130,13 +136,18 @@ class Example {
     const inOrder = [...this.section.querySelectorAll("[data-part], [data-own]")];
     const numbers = inOrder.map((element) => this.places.indexOf(element));
     roving(inOrder, this.given.grid ? this.given.grid[1] : 1, (at) => this.choose(numbers[at]));
-    this.section.querySelector(".method")?.addEventListener("change", (event) => {
-      [this.method, this.head] = [Number(event.target.value), null];
-      this.recolour();
-    });
-    this.section.querySelector(".cover")?.addEventListener("input", (event) => {
-      this.stage.style.setProperty("--cover", event.target.value / 100);
-    });
+    this.select = this.section.querySelector(".method");
+    const changed = () => { this.method = Number(this.select.value); this.chooseHead(null); };
+    this.select?.addEventListener("change", changed);
+    if (this.select) window.addEventListener("pageshow", changed); // a browser that comes back keeps what was chosen
+    if (this.section.querySelector("path.part")) this.addSlider();
+  }
+
+  addSlider() {
+    const slider = made("input", { className: "cover", type: "range", min: 0, max: 100, value: 75 });
+    slider.setAttribute("aria-label", "how strongly colours cover the input, in per cent");
+    slider.addEventListener("input", () => this.stage.style.setProperty("--cover", slider.value / 100));
+    this.section.querySelector(".controls").append(made("label", {}, "cover ", slider));
   }
 
   value(at) {
@@ -165,11 +176,14 @@ class Example {
 
   // Put the weights that are looked at into the elements: those of a method, or of one row of a head.
   async recolour() {
-    const method = this.given.methods[this.method];
-    const [query, row] = [this.asked(), this.head && await this.weights.row(...this.head, this.asked())];
+    const [method, query, head] = [this.given.methods[this.method], this.asked(), this.head];
+    this.turn = (this.turn ?? 0) + 1;
+    const turn = this.turn;
+    const row = head && await this.weights.row(...head, query);
+    if (turn !== this.turn) return; // something else was chosen meanwhile
     this.shown = row || method.weights;
     const among = row ? [...row.slice(0, this.parts.length)] : method.weights;
-    const top = Math.max(...among.map(Math.abs), 1e-12);
+    const top = greatest(among);
     this.places.forEach((element, at) => {
       if (at >= this.parts.length) return;
       element.style.setProperty("--a", Math.abs(this.shown[at]) / top);
@@ -180,9 +194,9 @@ class Example {
         element.setAttribute("aria-label", `${this.names[at]}: ${number}`);
       }
     });
-    const layer = this.head && this.given.attention.layers[this.head[0]].layer;
+    const layer = head && this.given.attention.layers[head[0]].layer;
     this.section.querySelector(".headline").textContent = row
-      ? `attention of ${this.names[query]} in layer ${layer + 1}, head ${this.head[1] + 1}: where it looks, not why`
+      ? `attention of ${this.names[query]} in layer ${layer + 1}, head ${head[1] + 1}: where it looks, not why`
       : method.headline;
     const verdict = this.section.querySelector(".verdict");
     verdict.textContent = row ? "Attention of one head: whether it can be believed was not measured." : method.verdict;
@@ -200,7 +214,7 @@ class Example {
   addAttention() {
     const packed = this.given.attention;
     const block = this.section.querySelector(".attention");
-    this.headsName = made("h2");
+    this.headsName = made("h2", { textContent: "Attention of all heads" });
     this.back = made("button", { type: "button", className: "back", textContent: "back to the method", hidden: true });
     this.back.addEventListener("click", () => this.chooseHead(null));
     const widest = Math.max(...packed.layers.map((layer) => layer.heads));
@@ -228,7 +242,7 @@ class Example {
     block.className = "attention heads-block";
     block.append(this.headsName, made("p", { className: "note", textContent:
       "Attention before dropout. It says where a head looks; whether the answer hangs on that is what the scores say." + lost }),
-    made("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: "maps of all heads" }, grid), this.back);
+    made("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: `maps of all heads, input ${this.number}` }, grid), this.back);
     if (new Set(this.given.sources).size > 1) this.addPairs(block);
     const look = new IntersectionObserver((seen) => {
       if (!seen.some((one) => one.isIntersecting)) return;
@@ -236,7 +250,10 @@ class Example {
       this.drawHeads();
     });
     look.observe(block);
-    dark.addEventListener("change", () => { this.drawHeads(); this.drawPairs(); });
+    const redraw = () => { this.drawHeads(); this.drawPairs(); };
+    dark.addEventListener("change", redraw);
+    window.matchMedia("print").addEventListener("change", redraw);
+    window.addEventListener("beforeprint", redraw);
   }
 
   // Small maps: whole ones, or of the chosen place its row in each head.
@@ -256,26 +273,27 @@ class Example {
     }
     await Promise.all(this.heads.map(async ([layer, head], at) => {
       const row = (await this.weights.row(layer, head, this.query)).slice(0, this.parts.length);
-      const top = Math.max(...row, 1e-12);
+      const top = greatest(row);
       const [rows, columns] = this.given.grid ?? [1, row.length];
-      drawn(this.buttons[at].firstChild, row.map((weight) => weight / top), rows, columns);
+      drawn(this.buttons[at].firstChild, row.map((weight) => Math.abs(weight) / top), rows, columns);
     }));
   }
 
   async chooseHead(at) {
     const same = at !== null && this.head && this.heads[at] === this.head;
     this.head = at === null || same ? null : this.heads[at];
+    if (!this.weights) return this.recolour();
     this.buttons.forEach((button, one) => button.setAttribute("aria-pressed", String(this.heads[one] === this.head)));
     this.back.hidden = this.head === null;
-    await this.recolour();
+    return this.recolour();
   }
 
   addPairs(block) {
     this.matrix = made("canvas", { className: "matrix", role: "img" });
-    this.matrixName = made("h2");
+    this.matrixName = made("h2", { textContent: "How the first text looks at the second" });
     [this.down, this.across] = ["down", "across"].map((name) => made("div", { className: `labels ${name}`, ariaHidden: "true" }));
     const pairs = made("div", { className: "pairs" }, made("span"), this.across, this.down, this.matrix);
-    block.append(this.matrixName, made("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: "words of the one text by words of the other" }, pairs));
+    block.append(this.matrixName, made("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: `words by words, input ${this.number}` }, pairs));
     this.links = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     this.links.setAttribute("class", "links");
     this.links.setAttribute("aria-hidden", "true");
@@ -295,8 +313,9 @@ class Example {
     const mean = (from, to) => all.reduce((sum, one) => sum + one[from][to], 0) / all.length;
     this.cells = first.map((from) => second.map((to) => mean(from, to)));
     Object.assign(this, { first, second });
-    const top = Math.max(...this.cells.flat(), 1e-12);
-    drawn(this.matrix, this.cells.flat().map((weight) => weight / top), first.length, second.length);
+    const cells = this.cells.flat();
+    const top = greatest(cells);
+    drawn(this.matrix, cells.map((weight) => Math.abs(weight) / top), first.length, second.length);
     const side = Math.max(6, Math.min(22, Math.floor(640 / Math.max(first.length, second.length))));
     this.matrix.style.width = `${side * second.length}px`;
     this.matrix.style.height = `${side * first.length}px`;
@@ -344,5 +363,5 @@ class Example {
   }
 }
 
-const examples = [...document.querySelectorAll("section.example")].map((section, at) => new Example(section, data[at]));
+const examples = [...document.querySelectorAll("section.example")].map((section, at) => new Example(section, data[at], at + 1));
 document.documentElement.dataset.ready = String(examples.length);

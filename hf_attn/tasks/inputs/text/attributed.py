@@ -68,7 +68,7 @@ def html(
             ends[source] = part.span[1]
         paragraph.append(f"<span {attributes(number, share[number])}>{shown(part.name)}</span>")
     for text, end, paragraph in zip(texts, ends, paragraphs, strict=True):
-        if end:
+        if end is not None:
             paragraph.append(_between(text[end:], read=False))
     return "".join(
         f'<p class="text" dir="auto" data-source="{at}">{"".join(paragraph)}</p>'
