@@ -98,7 +98,10 @@ def test_the_defaults_are_named(hf_attn_command):
     [
         (["predcit"], "unknown command 'predcit'; did you mean 'predict'?"),
         (["greting"], "unknown command 'greting'; did you mean 'greeting'?"),
-        (["xyz"], "unknown command 'xyz': expected one of list, predict, explain, faithfulness, demo, push, copy, greeting"),
+        (
+            ["xyz"],
+            "unknown command 'xyz': expected one of list, predict, explain, faithfulness, demo, push, copy",
+        ),
         (["list", "cosin"], "unknown variant 'cosin'; did you mean 'cosine'?"),
         (["predict"], "required: run, TEXT|FILE (see hf-attn predict --help)"),
         (["predict", "run", "text", "--top_k", "x"], "invalid int value: 'x'"),

@@ -50,10 +50,12 @@ def test_a_file_becomes_rows_of_erasers_format_with_every_word_and_the_scores_of
     output = tmp_path / "rows.jsonl"
     dispatch(["explain", run, table, "--output", str(output), "--method", "occlusion", "lime", "--samples", "30"])
     rows = [json.loads(line) for line in output.read_text().splitlines()]
-    assert [row["annotation_id"] for row in rows] == ["0", "0", "1", "1", "2", "2", "3", "3"]
+    assert [row["annotation_id"] for row in rows] == [
+        f"{at}_{name}" for at in range(4) for name in ("occlusion", "lime")
+    ]
     answers = hf_attn.predict(run, TEXTS)
     for row in rows:
-        text, answer = TEXTS[int(row["annotation_id"])], answers[int(row["annotation_id"])]
+        text, answer = TEXTS[int(row["annotation_id"][0])], answers[int(row["annotation_id"][0])]
         assert row["classification"] == answer["label"]
         assert row["classification_scores"] == pytest.approx(answer["probabilities"], abs=1e-5)
         parts = row["attribution"]["parts"]

@@ -46,7 +46,9 @@ def explain_to(given: Any) -> None:
     options = options_of(given, methods)
     disable_progress_bar()
     read = read_inputs(given, given.inputs)
-    _check_amount(output, len(read.inputs), len(methods))
+    count = len(read.inputs) if given.limit is None else min(given.limit, len(read.inputs))
+    _check_amount(output, count, len(methods))
+    ids = ids_of(read)[:count]
     cases = cases_of(given, read)
     explained: list[list[Attribution]] = []
     for case in bar(cases, desc="explain", leave=False, disable=len(cases) * len(methods) == 1):
@@ -55,8 +57,20 @@ def explain_to(given: Any) -> None:
     if output is None:
         print("\n\n\n".join(printed(one) for some in explained for one in some))
         return
-    _write(output, explained)
+    try:
+        _write(output, explained, ids)
+    except OSError as error:
+        raise InputError(f"--output {output} cannot be written: {error.strerror or error}") from None
     print(f"{len(explained):,} explained in {output}")
+
+
+def ids_of(read: GivenFiles) -> list[str]:
+    """Return what tells the inputs apart: a column named like an id, else their numbers from 0."""
+    from ..data.columns import IDS
+
+    names = [] if read.table is None else [name for name in read.table.column_names if IDS.fullmatch(name)]
+    found = [str(value) for value in read.table[names[0]]] if names else []
+    return found if len(set(found)) == len(read.inputs) else [str(number) for number in range(len(read.inputs))]
 
 
 def best_of(run: str) -> str:
@@ -69,7 +83,7 @@ def best_of(run: str) -> str:
         best = None
     from ..explain.methods import METHODS
 
-    return best if best in METHODS else "integrated_gradients"
+    return best if isinstance(best, str) and best in METHODS else "integrated_gradients"
 
 
 def options_of(given: Any, methods: list[Any]) -> dict[str, dict[str, Any]]:
@@ -117,6 +131,7 @@ def cases_of(given: Any, read: GivenFiles) -> list[Case]:
 
     model, processor = load(given.run)
     count = len(read.inputs) if given.limit is None else min(given.limit, len(read.inputs))
+    task_of_run(given.run).input.read(read.inputs[:1], read.text_pair and read.text_pair[:1], given.run)  # tells pairs
     pairs: list[str | None] = [None] * count if read.text_pair is None else [*read.text_pair]
     asked = {name: getattr(given, name) for name in ("target", "against", "segments", "removal", "batch_size")}
     cases = []
@@ -141,7 +156,7 @@ def _check_amount(output: Path | None, inputs: int, methods: int) -> None:
         raise InputError("nothing to explain was given: expected at least one input")
 
 
-def _write(output: Path, explained: list[list[Attribution]]) -> None:
+def _write(output: Path, explained: list[list[Attribution]], ids: list[str]) -> None:
     kind = output.suffix.lower()
     if kind == ".html":
         from ..explain.page import page
@@ -155,5 +170,9 @@ def _write(output: Path, explained: list[list[Attribution]]) -> None:
     else:
         from ..explain.eraser import eraser_row
 
-        rows = [eraser_row(one, str(number)) for number, some in enumerate(explained) for one in some]
+        rows = [
+            eraser_row(one, number if len(some) == 1 else f"{number}_{one.method}")
+            for number, some in zip(ids, explained, strict=True)
+            for one in some
+        ]
         write_text(output, "".join(json.dumps(row) + "\n" for row in rows))

@@ -70,6 +70,8 @@ def _folder(given: Any) -> Path:
         raise InputError(f"{what}: expected a folder that exists and is writable, --output FOLDER")
     if (folder / RESULT).exists() and not given.overwrite:
         raise InputError(f"{folder / RESULT} exists: give another --output, or --overwrite to replace it")
+    if (folder / RESULT).is_dir() or ((folder / FIGURE).parent.exists() and not (folder / FIGURE).parent.is_dir()):
+        raise InputError(f"{folder}: {RESULT} or figures is there and is something else; give another --output")
     return folder
 
 
@@ -87,7 +89,12 @@ def _marks(given: Any, read: GivenFiles, chosen: list[int]) -> list[list[tuple[i
         has = "the data are no table" if read.table is None else f"columns: {', '.join(read.table.column_names)}"
         raise InputError(f"--rationale: no column {given.rationale!r} ({has})")
     inputs = task_of_run(given.run).input
-    return inputs.marks(read.table.select(chosen), given.rationale, [read.inputs[at] for at in chosen])  # type: ignore[no-any-return]
+    found: list[list[tuple[int, int]]] = inputs.marks(
+        read.table.select(chosen), given.rationale, [read.inputs[at] for at in chosen]
+    )
+    if not any(found):
+        raise InputError(f"--rationale {given.rationale}: nothing is marked in any of the {len(chosen)} inputs")
+    return found
 
 
 def _marked(case: Case, spans: list[tuple[int, int]]) -> np.ndarray:
@@ -115,6 +122,6 @@ def _print(ranking: Ranking, folder: Path) -> None:
     width = shutil.get_terminal_size((140, 24)).columns
     print(table(*table_rows(ranking), width))
     for name, why in ranking.refused.items():
-        print(textwrap.fill(f"{name} does not apply: {why}", width))
+        print(textwrap.fill(f"{name} does not apply: {why.removeprefix(f'{name}: ')}", width))
     print("\n" + textwrap.fill(NOTE, width))
     print("\n" + textwrap.fill(ranking.sentence, width) + f"\n\nwritten to {folder / RESULT} and {folder / FIGURE}")

@@ -179,6 +179,12 @@ def value_zeroing(case: Case) -> Found:
     return of_row(case, joined(total))
 
 
+def brief(error: Exception) -> str:
+    """Return what an error says on one line, shortened."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 80 else text[:79] + "…"
+
+
 def _blocks(case: Case) -> dict[int, nn.Module]:
     """The block of each attention layer: the innermost member of a list that holds it."""
     names = {id(module): name for name, module in case.model.named_modules()}
@@ -239,9 +245,15 @@ def _changes(
                 return given.expand(rows, *given.shape[1:])
             return type(given)(map(repeated, given)) if isinstance(given, tuple) else given
 
+        kwargs = {name: None if name.startswith("past_key_value") else one for name, one in kwargs.items()}
         here = [order[number]]
         with evaluation_mode(case.model), torch.no_grad(), seeing_attention(here, see):
-            changed = _state(block(*map(repeated, args), **{name: repeated(one) for name, one in kwargs.items()}))
+            given = {name: repeated(one) for name, one in kwargs.items()}
+            try:
+                changed = _state(block(*map(repeated, args), **given))
+            except (RuntimeError, TypeError, IndexError) as error:
+                name = type(block).__name__
+                raise InputError(f"value_zeroing: {name} cannot be run by itself ({brief(error)})") from None
         columns.append(1 - torch.cosine_similarity(changed.double(), state.double(), dim=-1))
     return torch.cat(columns).T.clamp_min(0)
 

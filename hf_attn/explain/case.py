@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..attention.modes import evaluation_mode
+from ..errors import InputError
 from ..tasks.predict import target_of
 from ..tasks.table import task_of
 
@@ -33,6 +34,7 @@ class Case:
         passes: forward passes of rows so far, and backward passes, which cost about two.
     """
 
+    @torch.inference_mode(False)
     def __init__(
         self,
         model: PreTrainedModel,
@@ -46,14 +48,21 @@ class Case:
         removal: str | None = None,
         batch_size: int = 32,
     ) -> None:
-        self.model, self.batch_size, self.task = model, batch_size, task_of(model)
+        whole = isinstance(batch_size, int | np.integer) and not isinstance(batch_size, bool)
+        if not whole or batch_size < 1:
+            raise InputError(f"batch_size {batch_size!r}: expected a whole number of at least 1")
+        self.model, self.batch_size, self.task = model, int(batch_size), task_of(model)
+        if self.task.head not in type(model).__name__:
+            raise InputError(f"{type(model).__name__} gives no answer to explain: expected a model that classifies")
         given = self.task.input.read([one], None if text_pair is None else [text_pair])
         assert len(given) == 1
         self.parted: Parted = self.task.input.parted(
             model, processor, one, text_pair, segments=segments, removal=removal
         )
-        with evaluation_mode(model), torch.inference_mode():
+        with evaluation_mode(model), torch.no_grad():
             self.outputs = self.logits(self.parted.batch)[0].float().cpu().numpy()
+        if not np.isfinite(self.outputs).all():
+            raise InputError(f"{type(model).__name__} gives values that are not finite for this input")
         self.target = target_of(model, self.outputs[None])
         self.asked: Asked = self.target.asked(self.outputs, target, against)
         self.layers: list[torch.nn.Module] | None = None  # attention layers in their order, once they were looked for
@@ -62,6 +71,11 @@ class Case:
 
     def __len__(self) -> int:
         return len(self.parted.parts)
+
+    @property
+    def rows(self) -> int:
+        """Rows of a forward pass."""
+        return self.parted.rows_at_once or self.batch_size
 
     def logits(self, batch: dict[str, Tensor]) -> Tensor:
         """Return what the model gives for a batch, (rows, outputs), in its present mode."""
@@ -81,8 +95,8 @@ class Case:
         keys = [row.tobytes() for row in keep]
         fresh = {key: row for row, key in enumerate(keys) if key not in self._known}
         rows = sorted(fresh.values(), key=lambda row: int(keep[row].sum()))  # of like length where parts are deleted
-        size = self.parted.rows_at_once or self.batch_size
-        with evaluation_mode(self.model), torch.inference_mode():
+        size = self.rows
+        with evaluation_mode(self.model), torch.no_grad():
             for at in range(0, len(rows), size):
                 some = rows[at : at + size]
                 found = self.asked.score(self.logits(self.parted.kept(keep[some])).float()).double().cpu().numpy()
@@ -91,8 +105,8 @@ class Case:
 
     def answers(self, keep: np.ndarray) -> np.ndarray:
         """Return what the model gives for the example with some of its parts alone, (rows, outputs)."""
-        size = self.parted.rows_at_once or self.batch_size
-        with evaluation_mode(self.model), torch.inference_mode():
+        size = self.rows
+        with evaluation_mode(self.model), torch.no_grad():
             some = [self.logits(self.parted.kept(keep[at : at + size])).float() for at in range(0, len(keep), size)]
         return torch.cat(some).cpu().numpy()
 

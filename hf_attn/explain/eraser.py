@@ -52,7 +52,10 @@ def eraser_row(attribution: Weighed, number: str) -> dict[str, Any]:
 
 
 def _classified(answer: dict[str, Any]) -> dict[str, float]:
-    return dict(answer["probabilities"]) if "probabilities" in answer else {"value": float(answer["value"])}
+    if "probabilities" in answer:
+        return dict(answer["probabilities"])
+    values = answer["value"] if isinstance(answer["value"], list) else [answer["value"]]
+    return {"value" if len(values) == 1 else f"value_{at}": float(value) for at, value in enumerate(values)}
 
 
 def _sources(attribution: Weighed) -> list[int]:

@@ -55,14 +55,14 @@ def integrated_gradients(case: Case, steps: int | None = None) -> Found:
     if steps is not None and steps < 1:
         raise InputError(f"steps {steps}: expected at least 1")
     leaf = case.leaf()
-    ends = _outputs(case, leaf.forward, torch.cat([leaf.baseline, leaf.value]))
+    ends = torch.cat([_outputs(case, leaf.forward, one) for one in (leaf.baseline, leaf.value)])
     wanted = float(ends[1] - ends[0])
 
     def at(places: np.ndarray) -> np.ndarray:
         """(places, parts): what the parts have at places of the path, from 0 to 1."""
         found = []
-        for start in range(0, len(places), case.batch_size):
-            some = leaf.value.new_tensor(places[start : start + case.batch_size])
+        for start in range(0, len(places), case.rows):
+            some = leaf.value.new_tensor(places[start : start + case.rows])
             across = some.view(-1, *[1] * (leaf.value.dim() - 1))
             gradient = _gradients(case, leaf.forward, leaf.baseline + across * (leaf.value - leaf.baseline))
             found.append(joined(leaf.by_part((leaf.value - leaf.baseline) * gradient)))
@@ -116,8 +116,8 @@ def smooth_grad(case: Case, samples: int = 32, noise: float = 0.15, seed: int = 
     deviation = noise * (leaf.value.max() - leaf.value.min())
     random = torch.Generator().manual_seed(seed)
     total = torch.zeros_like(leaf.value)
-    for start in range(0, samples, case.batch_size):
-        rows = min(case.batch_size, samples - start)
+    for start in range(0, samples, case.rows):
+        rows = min(case.rows, samples - start)
         added = torch.randn((rows, *leaf.value.shape[1:]), generator=random).to(leaf.value) * deviation
         total = total + _gradients(case, leaf.forward, leaf.value + added).sum(0, keepdim=True)
     return Found(joined(leaf.by_part((total / samples).abs()))[0])
@@ -203,8 +203,11 @@ def grad_cam(case: Case) -> Found:
 
 
 def completeness_error(weights: np.ndarray, wanted: float) -> float:
-    """Return how far the sum of the weights is from what they are to explain, as a share of it."""
-    return float(abs(weights.sum() - wanted) / max(abs(wanted), 1e-12))
+    """Return how far the sum of the weights is from what they are to explain, as a share of it.
+
+    Where weights for and against cancel, it is a share of a hundredth of their sizes instead.
+    """
+    return float(abs(weights.sum() - wanted) / max(abs(wanted), 0.01 * np.abs(weights).sum(), 1e-12))
 
 
 def _gradients(case: Case, forward: Any, values: Tensor) -> Tensor:

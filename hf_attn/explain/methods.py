@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from ..data.columns import listing
 from ..errors import InputError
@@ -62,7 +63,11 @@ class Method:
         if unknown := options.keys() - self.options.keys():
             has = f"has {listing(list(self.options))}" if self.options else "has none"
             raise InputError(f"method {self.name} has no option {sorted(unknown)[0]!r}: it {has}")
-        found = self.function(case, **options)
+        check_options(options)
+        with torch.inference_mode(False):
+            found = self.function(case, **options)
+        if not np.isfinite(found.weights).all():
+            raise InputError(f"{self.name}: weights that are not finite came out; choose another method")
         said = case.target.described(Predictions(np.arange(1), case.outputs[None]), [0])[0].said
         return Attribution(
             weights=found.weights,
@@ -76,6 +81,7 @@ class Method:
             signed=self.signed,
             sinks=found.sinks,
             notes=found.notes,
+            left_out=case.parted.left_out,
             case=case,
         )
 
@@ -103,6 +109,28 @@ METHODS = {
         Method("random", "perturbations", True, "0", "the control"),
     )
 }
+
+
+LIMITS = {"samples": (1, 100_000), "steps": (1, 10_000), "seed": (0, 2**32 - 1)}
+"""Least and greatest of the options that are whole numbers."""
+
+
+def check_options(options: dict[str, Any]) -> None:
+    """Refuse options of methods that are no numbers, or out of all measure.
+
+    Raises:
+        InputError: one of them.
+    """
+    for name, value in options.items():
+        if value is None and name != "seed":
+            continue
+        if name in LIMITS:
+            low, high = LIMITS[name]
+            whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+            if not whole or not low <= value <= high:
+                raise InputError(f"{name} {value!r}: expected a whole number from {low} to {high:,}")
+        if name == "noise" and not (isinstance(value, int | float) and 0 <= value < 10):
+            raise InputError(f"noise {value!r}: expected a share of 0 or more")
 
 
 def method_of(name: str) -> Method:

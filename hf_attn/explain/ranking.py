@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 SAMPLES = 10_000
 """Draws of the bootstrap."""
 CONTROL = "random"
+TELLING = 10
+"""Inputs from which on it is said of a method that it beats chance."""
 SHUFFLED_INPUTS = 5
 """Inputs that are explained with shuffled weights too."""
 
@@ -81,7 +83,7 @@ class Ranking:
             low, _ = interval(own - control, level)
             rows[name] = {
                 "scores": scores,
-                "beats_chance": bool(low > 0) and name != CONTROL,
+                "beats_chance": bool(low > 0) and name != CONTROL and len(own) >= TELLING,
                 "shuffled_weights": float(np.mean(one.correlations)) if one.correlations else None,
                 "seconds": float(np.median(one.seconds)),
             }
@@ -109,6 +111,8 @@ class Ranking:
         tried = [name for name in table if name != CONTROL]
         on = f"on {self.inputs:,} {self.noun}{'s' if self.inputs != 1 else ''}"
         winners = sum(table[name]["beats_chance"] for name in tried)
+        if self.inputs < TELLING:
+            return f"Too few inputs to say which method to use: {self.inputs:,}, expected at least {TELLING}."
         if best is None:
             return (
                 f"None of {len(tried)} methods beats random weights {on}: believe none of their pictures of this "
@@ -192,9 +196,10 @@ class Contest:
         if marked is not None and agreed:
             control |= self._by_chance(marked)
         for name in [one for one in self.names if one not in self.refused]:
+            fresh = case.in_model(case.model)  # which remembers no score that another method asked for
             start = time.perf_counter()
             try:
-                found = METHODS[name].run(case, **self._options(name))
+                found = METHODS[name].run(fresh, **self._options(name))
             except InputError as error:
                 self._refuse(name, error)
                 continue
@@ -251,4 +256,6 @@ def chosen_methods(names: Iterable[str]) -> list[str]:
 
     given = list(dict.fromkeys(name for one in names for name in one.split(",") if name))
     listed = list(METHODS) if "all" in given else [method_of(name).name for name in given]
+    if not set(listed) - {CONTROL}:
+        raise InputError("--methods names no method beside the control: expected all, or some of them")
     return [*[name for name in listed if name != CONTROL], CONTROL]

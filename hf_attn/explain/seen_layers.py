@@ -95,7 +95,8 @@ def see_layers(
             raise InputError(str(error)) from None
     found: dict[int, Tensor | None] = dict.fromkeys(seen)
     if gradient:
-        output = case.asked.logit(logits.float())[0]
+        with torch.enable_grad():
+            output = case.asked.logit(logits.float())[0]
         taken = [weights for weights, _ in seen.values()]
         found = dict(zip(seen, torch.autograd.grad(output, taken, allow_unused=True), strict=True))
     layers = []
@@ -143,6 +144,8 @@ def read_off(case: Case) -> int | None:
     (last,) = see_layers(case, {last_number(case)}, gradient=True)
     assert last.gradient is not None
     read = np.flatnonzero(last.gradient.abs().amax((0, 2)).cpu().numpy() > 0)
+    if last.gradient.shape[1] == 1:  # the first and the last: which one it is, a longer text will show
+        return 0
     if len(read) == 1 and 0 < read[0] < last.gradient.shape[1] - 1:
         return int(read[0])
     _read[case.model] = None if len(read) != 1 else -1 if read[0] else 0
@@ -157,4 +160,4 @@ def readout(case: Case, queries: int) -> np.ndarray:
 
 def joined(matrix: Tensor) -> np.ndarray:
     """Return a tensor as a float64 array."""
-    return matrix.double().cpu().numpy()
+    return matrix.detach().double().cpu().numpy()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,19 +21,26 @@ READ = {
 """Names of scores to read, in the order in which they are shown."""
 
 
-def believed(faithfulness: Mapping[str, Mapping[str, float]]) -> bool | None:
-    """Return whether an attribution did better than each of the random ones beside it; None where none was measured."""
-    if RANKED_BY not in faithfulness:
+TELLING = 5
+"""Parts from which on ten random orders do not hold the best one as a rule."""
+
+
+def believed(attribution: Weighed) -> bool | None:
+    """Return whether an attribution did better than each of the random ones; None where that cannot be told."""
+    if RANKED_BY not in attribution.faithfulness or len(attribution.weights) < TELLING:
         return None
-    score = faithfulness[RANKED_BY]
+    score = attribution.faithfulness[RANKED_BY]
     return score["value"] > score["random_high"]
 
 
 def verdict(attribution: Weighed) -> str:
     """Say in a sentence or two whether to believe an attribution of one input."""
-    found, name = believed(attribution.faithfulness), READ[RANKED_BY]
-    if found is None:
+    found, name = believed(attribution), READ[RANKED_BY]
+    if not attribution.faithfulness:
         return "Whether this can be believed was not measured."
+    if found is None:
+        few = len(attribution.weights)
+        return f"With {few} part{'s' if few != 1 else ''} it cannot be told from chance whether this can be believed."
     score = attribution.faithfulness[RANKED_BY]
     here = f"{name} {score['value']:.3f}"
     reach = f"random weights reach {score['random_high']:.3f} at most"
@@ -49,7 +55,7 @@ def verdict(attribution: Weighed) -> str:
     error = attribution.notes.get("completeness_error", 0.0)
     if error > 0.01:
         said += f" The weights miss what they are to sum to by {error:.0%}."
-    return said
+    return f"{said} {attribution.left_out}".rstrip()
 
 
 def score_rows(attribution: Weighed) -> list[tuple[str, str, str, str]]:

@@ -35,6 +35,7 @@ class Weighed:
         notes: what the method measured of itself, such as its completeness error.
         faithfulness: scores of this input, by name, each with those of random attributions; see
             :mod:`explain.faithfulness`.
+        left_out: what of the input the model does not read, in words.
         case: what was explained.
     """
 
@@ -50,6 +51,7 @@ class Weighed:
     sinks: Mapping[str, float] = field(default_factory=dict)
     notes: Mapping[str, float] = field(default_factory=dict)
     faithfulness: Mapping[str, Any] = field(default_factory=dict)
+    left_out: str = ""
     case: Case | None = field(default=None, repr=False, compare=False)
 
     def order(self, seed: int = 0) -> np.ndarray:
@@ -70,7 +72,7 @@ class Weighed:
             {"name": one.name, "source": one.source, **place, "weight": float(weight)}
             for one, place, weight in zip(self.parts, places, self.weights, strict=True)
         ]
-        names = ("model", "method", "signed", "prediction", "target", "score", "unit")
+        names = ("model", "method", "signed", "prediction", "target", "score", "unit", "left_out")
         named = {name: getattr(self, name) for name in names}
         named |= {name: dict(getattr(self, name)) for name in ("sinks", "notes", "faithfulness")}
         return {**named, "parts": parts}

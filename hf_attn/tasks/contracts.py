@@ -122,6 +122,10 @@ class Parted(Protocol):
         """Return what gradients are taken at."""
 
     @property
+    def left_out(self) -> str:
+        """What of the input the model does not read, in words."""
+
+    @property
     def grid(self) -> tuple[int, int] | None:
         """Rows and columns that the parts stand in, row by row; None where they stand in none."""
 

@@ -71,7 +71,7 @@ def _section(number: int, some: Sequence[Weighed]) -> str:
 
 
 def _head(attribution: Weighed) -> str:
-    doubt = "" if believed(attribution.faithfulness) else " doubt"
+    doubt = "" if believed(attribution) else " doubt"
     return (
         f'<p class="what"><strong>predicted: {_text(attribution.prediction)}</strong><br>explained: '
         f'<span class="headline">{_text(headline(attribution))}</span></p>'
@@ -118,7 +118,7 @@ def _data(some: Sequence[Weighed]) -> dict[str, Any]:
                 "weights": [float(f"{weight:.6g}") for weight in one.weights],
                 "headline": printable(headline(one)),
                 "verdict": printable(verdict(one)),
-                "doubt": not believed(one.faithfulness),
+                "doubt": not believed(one),
             }
             for one in some
         ],

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import InputError
-from ..seen_layers import joined, see_layers
+from ..seen_layers import joined, read_off, see_layers
 
 if TYPE_CHECKING:
     from ..case import Case
@@ -56,8 +56,19 @@ def weights_of(case: Case) -> Weights | None:
         layers[layer.number] = places_of(case, joined(layer.weights), [at for at, _ in own])
     if not layers:
         return None
-    first = own[0][0] if own else None
-    return Weights(layers, [name for _, name in own], len(case) if first == 0 else None)
+    return Weights(layers, [name for _, name in own], _read_place(case, seen[-1].weights.shape[-1], own))
+
+
+def _read_place(case: Case, tokens: int, own: list[tuple[int, str]]) -> int | None:
+    """The place that the answer is read off; None where it is several."""
+    read = read_off(case)
+    if read is None:
+        return None
+    at = next((number for number, (token, _) in enumerate(own) if token == read % tokens), None)
+    if at is not None:
+        return len(case) + at
+    inside = case.parted.of_tokens(np.eye(tokens)[read])
+    return None if inside is None else int(inside.argmax())
 
 
 def places_of(case: Case, weights: np.ndarray, own: list[int]) -> np.ndarray:

@@ -84,6 +84,11 @@ class ImageParts:
         return [(at, "class token" if at == 0 else f"register {at}") for at in range(before)]
 
     @property
+    def left_out(self) -> str:
+        """Nothing: a model sees the whole of its pixels."""
+        return ""
+
+    @property
     def grid(self) -> tuple[int, int] | None:
         """Rows and columns that the parts stand in; None for segments."""
         boxes = [part.box or (0, 0, 0, 0) for part in self.parts]
@@ -147,7 +152,7 @@ def parted(
     def patch(tokens: int) -> tuple[int, int] | None:
         return grid_of(config, tokens, size)
 
-    values = processing.normalize(torch.from_numpy(pixels[None]).to(model.device))
+    values = processing.normalize(torch.from_numpy(pixels[None]).to(model.device)).to(model.dtype)
     labels = _segments(np.moveaxis(pixels, 0, -1), segments or "patches", config)
     gone = torch.zeros_like(values) if removal != "blur" else _blurred(values)
     parts = [_part(labels == number, number) for number in range(labels.max() + 1)]

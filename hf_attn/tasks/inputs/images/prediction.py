@@ -45,7 +45,7 @@ def batches(
     rows = pixels_of(given, processing)
     for start in range(0, len(rows), batch_size):
         pixels = torch.from_numpy(np.stack(rows[start : start + batch_size]))
-        values = processing.normalize(pixels.to(model.device))
+        values = processing.normalize(pixels.to(model.device)).to(model.dtype)
         yield {"pixel_values": values, "ids": torch.arange(start, start + len(pixels))}
 
 

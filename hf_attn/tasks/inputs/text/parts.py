@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,7 +30,10 @@ REMOVALS = ("mask", "delete")
 """What stands for a part that is removed: the mask token (else the unknown, else the padding one), or nothing."""
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 """Scripts that put no blanks between words: Thai, Lao, Burmese, Khmer, Chinese and Japanese."""
-WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+(?:['\u2019-][^\W{UNSPACED}]+)*|[^\w\s]")
+MARKS = "".join(chr(number) for number in range(0x300, 0x11A00) if unicodedata.category(chr(number))[0] == "M")
+"""Marks that stand on a letter, such as vowels of Indic scripts and of Arabic."""
+LETTER = rf"(?:[^\W{UNSPACED}]|[{MARKS}\u200c\u200d])"
+WORD = re.compile(rf"[{UNSPACED}][{MARKS}]*|{LETTER}+(?:['\u2019-]{LETTER}+)*|[^\w\s]")
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,12 @@ class TextParts:
         return {**batch, "input_ids": batch["input_ids"].masked_fill(~there, self.gone)}
 
     def _shortened(self, here: np.ndarray) -> dict[str, Tensor]:
+        bare = ~here.any(1)
+        here[bare, 0] = True  # a row of no token at all cannot be run: the first stands in
         columns = {name: values[0].cpu().numpy() for name, values in self.batch.items()}
         rows = [{name: values[row].tolist() for name, values in columns.items()} for row in here]
+        for row in np.flatnonzero(bare):
+            rows[row]["input_ids"] = [self.gone]
         pads = {name: (self.pad or 0) if name == "input_ids" else 0 for name in columns}
         made = Padding(pads, self.side, 1, 2**31)(rows)
         return {name: values.to(self.batch[name].device) for name, values in made.items()}
@@ -77,7 +85,7 @@ class TextParts:
     @property
     def rows_at_once(self) -> int | None:
         """Rows of :meth:`kept` that one forward pass may hold; None is any number."""
-        return 1 if self.removal == "delete" and self.pad is None else None
+        return 1 if self.pad is None else None
 
     def repeated(self, rows: int) -> dict[str, Tensor]:
         """Return the input in so many rows."""
@@ -95,6 +103,16 @@ class TextParts:
     def own_tokens(self, count: int) -> list[tuple[int, str]]:
         """Return places and names of the tokens that are the tokenizer's own."""
         return [(at, self.tokens[at]) for at in np.flatnonzero(self.part_of < 0).tolist()]
+
+    @property
+    def left_out(self) -> str:
+        """What of the texts the model does not read, in words; empty where it reads all."""
+        unread = 0
+        for source, text in enumerate(self.texts):
+            spans = [part.span for part in self.parts if part.source == source and part.span]
+            if spans:
+                unread += len(text[: spans[0][0]].strip()) + len(text[spans[-1][1] :].strip())
+        return f"{unread:,} characters of it are too far on for the model, and are not read." if unread else ""
 
     @property
     def grid(self) -> None:
@@ -128,35 +146,58 @@ class TextParts:
         spread = torch.zeros(len(self.tokens), len(self.parts), dtype=value.dtype, device=value.device)
         spread[torch.arange(len(self.tokens))[~here.cpu()], torch.from_numpy(self.part_of[self.part_of >= 0])] = 1
 
+        tables = _tables(model, table)
+
         def forward(embedded: Tensor) -> Tensor:
-            with _embedding(table, ids[0], embedded):
-                return outputs(model, self.repeated(len(embedded)))
+            with _embedding(tables, ids[0], embedded) as put:
+                found = outputs(model, self.repeated(len(embedded)))
+            if not put:
+                raise InputError(f"{type(model).__name__} reads its embeddings where no gradient can be taken")
+            return found
 
         return Leaf(value, baseline, forward, lambda values: values.flatten(2).sum(-1) @ spread)
 
 
-@contextmanager
-def _embedding(table: nn.Module, ids: Tensor, embedded: Tensor) -> Iterator[None]:
-    """Put these embeddings, (rows, tokens, …), in the place of what a table gives for ``ids``, shifted ones included.
+def _tables(model: nn.Module, table: nn.Module) -> list[nn.Module]:
+    """The table of embeddings, and others that are tied to it, as an encoder's and a decoder's are."""
+    weight = getattr(table, "weight", None)
+    tied = [one for one in model.modules() if weight is not None and getattr(one, "weight", None) is weight]
+    return [one for one in tied if isinstance(one, nn.Embedding)] or [table]
 
-    An encoder-decoder that classifies reads the text a second time, one place to the right behind a start token.
+
+@contextmanager
+def _embedding(tables: Sequence[nn.Module], ids: Tensor, embedded: Tensor) -> Iterator[list[bool]]:
+    """Put these embeddings, (rows, tokens, …), in the place of what a table gives for ``ids``; yields whether it was.
+
+    An encoder-decoder that classifies reads the text a second time, one place to the right behind a start token; others
+    read it with padding behind, or with tokens first.
     """
+    put: list[bool] = []
+    count = len(ids)
 
     def replace(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor | None:
         asked = args[0] if args and isinstance(args[0], Tensor) else None
-        if asked is None or asked.shape != embedded.shape[:2]:
+        if asked is None or asked.dim() != 2 or output.dim() != 3:
             return None
-        if torch.equal(asked[0], ids):
-            return embedded
-        if torch.equal(asked[0, 1:], ids[:-1]):
-            return torch.cat([output[:, :1], embedded[:, :-1]], 1)
-        return None
+        if asked.shape == (count, len(embedded)) and torch.equal(asked[:, 0], ids):
+            found = embedded.transpose(0, 1)
+        elif len(asked) != len(embedded) or asked.shape[1] < count:
+            return None
+        elif torch.equal(asked[0, :count], ids):
+            found = torch.cat([embedded, output[:, count:]], 1)
+        elif torch.equal(asked[0, 1:count], ids[:-1]):
+            found = torch.cat([output[:, :1], embedded[:, :-1], output[:, count:]], 1)
+        else:
+            return None
+        put.append(True)
+        return found
 
-    handle = table.register_forward_hook(replace)
+    handles = [table.register_forward_hook(replace) for table in tables]
     try:
-        yield
+        yield put
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
 
 
 def parted(
@@ -196,16 +237,24 @@ def parted(
     else:
         groups = grouped(given, places) if segments == "words" else [[at] for at, one in enumerate(places) if one]
         parts = [_part(given, [place for at in group if (place := places[at])]) for group in groups]
+    if not parts:
+        raise InputError("the text to explain is empty for this model: its tokenizer leaves no token of it")
     part_of = np.full(len(tokens), -1)
     for number, group in enumerate(groups):
         part_of[group] = number
-    ids = (tokenizer.mask_token_id, tokenizer.unk_token_id, padding(model), tokenizer.eos_token_id, 0)
-    gone = next(number for number in ids if number is not None)
+    gone = _stand_in(tokenizer, padding(model))
     batch = {name: torch.tensor([row], device=model.device) for name, row in encoded.items()}
     if removal == "delete" and "attention_mask" not in batch:
         raise InputError("removal 'delete': this tokenizer makes no attention mask; expected mask")
     side = tokenizer.padding_side
-    return TextParts(parts, tuple(given), tokens, part_of, batch, removal, int(gone), padding(model), side)
+    return TextParts(parts, tuple(given), tokens, part_of, batch, removal, gone, padding(model), side)
+
+
+def _stand_in(tokenizer: Any, pad: int | None) -> int:
+    """The token that stands for one that is removed: never the padding one, by which some models find a text's end."""
+    blank = tokenizer(" ", add_special_tokens=False)["input_ids"]
+    ids = (tokenizer.mask_token_id, tokenizer.unk_token_id, *blank, 0, 1)
+    return int(next(number for number in ids if number is not None and number != pad))
 
 
 def chosen(given: str | None, known: Sequence[str], what: str) -> str:
