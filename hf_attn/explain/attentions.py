@@ -109,9 +109,8 @@ def value_norms(case: Case, layer: int | None = None) -> Found:
         InputError: as :func:`attention`, or no linear layer follows the layer's heads.
     """
     number = last_number(case) if layer is None else within(layer, len(order_of(case)), "layer")
-    seen, projection = _with_projection(case, number)
-    value = seen.value
-    repeats = len(seen.weights) // len(value)
+    weights, value, projection = _with_projection(case, number)
+    repeats = len(weights) // len(value)
     value = value.repeat_interleave(repeats, 0) if repeats > 1 else value
     heads, keys, size = value.shape
     apart = value.new_zeros(heads, keys, heads, size)
@@ -119,19 +118,21 @@ def value_norms(case: Case, layer: int | None = None) -> Found:
     with torch.no_grad():
         nothing = projection(value.new_zeros(1, heads * size))
         carried = projection(apart.flatten(2)) - nothing  # (heads, keys, channels)
-        rows = [torch.einsum("hk,hkc->kc", row, carried).norm(dim=-1) for row in seen.weights.to(value).unbind(1)]
+        rows = [torch.einsum("hk,hkc->kc", row, carried).norm(dim=-1) for row in weights.to(value).unbind(1)]
     return of_row(case, joined(torch.stack(rows)))
 
 
-def _with_projection(case: Case, number: int) -> tuple[SeenLayer, nn.Module]:
-    """A layer, and the linear layer that mixes its heads: the first whose input is the layer's context."""
+def _with_projection(case: Case, number: int) -> tuple[Tensor, Tensor, nn.Module]:
+    """A layer's weights and values, and the linear layer that mixes its heads: the first that is given its context."""
     order = order_of(case)
+    kept: list[tuple[Tensor, Tensor]] = []
     place: list[int] = []
     found: list[nn.Module] = []
 
     def see(at: int, call: SeenCall) -> Any:
         if at != number:
             return None
+        kept.append((call.weights(), call.value))
         answer = call.run()
         place[:] = [answer[0].data_ptr(), answer[0].numel()]
         return answer
@@ -152,7 +153,12 @@ def _with_projection(case: Case, number: int) -> tuple[SeenLayer, nn.Module]:
     if not found:
         name = type(case.model).__name__
         raise InputError(f"value_norms: no linear layer of {name} follows attention layer {number}")
-    return see_layers(case, {number})[0], found[0]
+    weights, value = kept[0]
+    if len(weights) != 1:
+        raise InputError(
+            f"value_norms: {type(case.model).__name__} attends in windows, and no layer sees the whole input"
+        )
+    return weights[0], value[0], found[0]
 
 
 def _is_linear(module: nn.Module) -> bool:

@@ -98,7 +98,7 @@ METHODS = {
         Method("relevance", "relevance", False, "3", "Chefer et al. 2021b, eq. 5 to 11"),
         Method("saliency", "gradients", False, "3", "Simonyan et al. 2014"),
         Method("input_x_gradient", "gradients", True, "3", "Shrikumar et al. 2016"),
-        Method("integrated_gradients", "gradients", True, "48 and more", "Sundararajan et al. 2017, eq. 1"),
+        Method("integrated_gradients", "gradients", True, "27 and more", "Sundararajan et al. 2017, eq. 1"),
         Method("smooth_grad", "gradients", False, "96", "Smilkov et al. 2017"),
         Method("deep_lift", "gradients", True, "6", "Shrikumar et al. 2017, section 3.5.1"),
         Method("grad_cam", "gradients", False, "3", "Selvaraju et al. 2017, eq. 1 and 2"),
