@@ -152,7 +152,7 @@ def test_a_text_of_which_nothing_is_left_is_refused(text, models_of):
     ],
 )
 def test_words_keep_the_marks_that_stand_on_their_letters(text, words):
-    from hf_attn.tasks.inputs.text.parts import WORD
+    from hf_attn.tasks.inputs.text.words import WORD
 
     assert [match[0] for match in WORD.finditer(text)] == words
 

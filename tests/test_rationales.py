@@ -78,7 +78,7 @@ def test_following_the_loss_brings_attention_to_the_rationale_and_leaves_the_tas
     model = hf_attn.swap_attention(model, attention) if attention else model
     import copy
 
-    model = copy.deepcopy(model).train()
+    model = copy.deepcopy(model).eval()  # without the noise of dropout
     batch = dict(tokenizer([TEXT, "i want to pay"], return_tensors="pt", padding=True))
     marked = torch.zeros(batch["input_ids"].shape)
     marked[0, 2:4] = 1
@@ -89,7 +89,7 @@ def test_following_the_loss_brings_attention_to_the_rationale_and_leaves_the_tas
     loss_fn = with_rationales(task, 1.0, heads=[0, 2], loss=loss, mass=1.0)
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)
     values = []
-    for _ in range(60):
+    for _ in range(80):
         value = loss_fn(model, {**batch, "rationale": marked})
         optimizer.zero_grad()
         value.backward()

@@ -93,7 +93,7 @@ METHODS = {
         Method("rollout", "attentions", False, "1", "Abnar & Zuidema 2020, section 3"),
         Method("flow", "attentions", False, "1, and n greatest flows", "Abnar & Zuidema 2020, section 3"),
         Method("value_norms", "attentions", False, "2", "Kobayashi et al. 2020, eq. 4"),
-        Method("value_zeroing", "attentions", False, "n + 1", "Mohebbi et al. 2023, eq. 3 to 5"),
+        Method("value_zeroing", "value_zeroing", False, "n + 1", "Mohebbi et al. 2023, eq. 3 to 5"),
         Method("grad_attention", "relevance", False, "3", "Chefer et al. 2021b, eq. 5"),
         Method("relevance", "relevance", False, "3", "Chefer et al. 2021b, eq. 5 to 11"),
         Method("saliency", "gradients", False, "3", "Simonyan et al. 2014"),

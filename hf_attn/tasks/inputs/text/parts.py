@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +15,10 @@ from ....errors import InputError
 from ...explained import Leaf, Part
 from . import attributed
 from .agreement import check_token_ids, fitted, padding
+from .embeddings import embedded_as, tied_tables
 from .encoding import Place, located, special_ids
 from .tokens import Padding
+from .words import grouped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,12 +27,6 @@ if TYPE_CHECKING:
 SEGMENTS = ("words", "tokens")
 REMOVALS = ("mask", "delete")
 """What stands for a part that is removed: the mask token (else the unknown, else the padding one), or nothing."""
-UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-"""Scripts that put no blanks between words: Thai, Lao, Burmese, Khmer, Chinese and Japanese."""
-MARKS = "".join(chr(number) for number in range(0x300, 0x11A00) if unicodedata.category(chr(number))[0] == "M")
-"""Marks that stand on a letter, such as vowels of Indic scripts and of Arabic."""
-LETTER = rf"(?:[^\W{UNSPACED}]|[{MARKS}\u200c\u200d])"
-WORD = re.compile(rf"[{UNSPACED}][{MARKS}]*|{LETTER}+(?:['\u2019-]{LETTER}+)*|[^\w\s]")
 
 
 @dataclass(frozen=True)
@@ -146,58 +139,16 @@ class TextParts:
         spread = torch.zeros(len(self.tokens), len(self.parts), dtype=value.dtype, device=value.device)
         spread[torch.arange(len(self.tokens))[~here.cpu()], torch.from_numpy(self.part_of[self.part_of >= 0])] = 1
 
-        tables = _tables(model, table)
+        tables = tied_tables(model, table)
 
         def forward(embedded: Tensor) -> Tensor:
-            with _embedding(tables, ids[0], embedded) as put:
+            with embedded_as(tables, ids[0], embedded) as put:
                 found = outputs(model, self.repeated(len(embedded)))
             if not put:
                 raise InputError(f"{type(model).__name__} reads its embeddings where no gradient can be taken")
             return found
 
         return Leaf(value, baseline, forward, lambda values: values.flatten(2).sum(-1) @ spread)
-
-
-def _tables(model: nn.Module, table: nn.Module) -> list[nn.Module]:
-    """The table of embeddings, and others that are tied to it, as an encoder's and a decoder's are."""
-    weight = getattr(table, "weight", None)
-    tied = [one for one in model.modules() if weight is not None and getattr(one, "weight", None) is weight]
-    return [one for one in tied if isinstance(one, nn.Embedding)] or [table]
-
-
-@contextmanager
-def _embedding(tables: Sequence[nn.Module], ids: Tensor, embedded: Tensor) -> Iterator[list[bool]]:
-    """Put these embeddings, (rows, tokens, …), in the place of what a table gives for ``ids``; yields whether it was.
-
-    An encoder-decoder that classifies reads the text a second time, one place to the right behind a start token; others
-    read it with padding behind, or with tokens first.
-    """
-    put: list[bool] = []
-    count = len(ids)
-
-    def replace(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor | None:
-        asked = args[0] if args and isinstance(args[0], Tensor) else None
-        if asked is None or asked.dim() != 2 or output.dim() != 3:
-            return None
-        if asked.shape == (count, len(embedded)) and torch.equal(asked[:, 0], ids):
-            found = embedded.transpose(0, 1)
-        elif len(asked) != len(embedded) or asked.shape[1] < count:
-            return None
-        elif torch.equal(asked[0, :count], ids):
-            found = torch.cat([embedded, output[:, count:]], 1)
-        elif torch.equal(asked[0, 1:count], ids[:-1]):
-            found = torch.cat([output[:, :1], embedded[:, :-1], output[:, count:]], 1)
-        else:
-            return None
-        put.append(True)
-        return found
-
-    handles = [table.register_forward_hook(replace) for table in tables]
-    try:
-        yield put
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def parted(
@@ -266,25 +217,6 @@ def chosen(given: str | None, known: Sequence[str], what: str) -> str:
     if given is not None and given not in known:
         raise InputError(f"{what} {given!r}: expected {' or '.join(known)}")
     return given or known[0]
-
-
-def grouped(texts: Sequence[str], places: Sequence[Place | None]) -> list[list[int]]:
-    """Return the tokens of each word; words that one token spans are one."""
-    words = [[match.span() for match in WORD.finditer(text)] for text in texts]
-    groups: list[list[int]] = []
-    last: tuple[int, int] | None = None  # the text and the word that the last group ends with
-    for at, place in enumerate(places):
-        if place is None:
-            last = None
-            continue
-        source, start, end = place
-        over = [number for number, (left, right) in enumerate(words[source]) if left < end and start < right]
-        if over and last == (source, over[0]):
-            groups[-1].append(at)
-        else:
-            groups.append([at])
-        last = (source, over[-1]) if over else None
-    return groups
 
 
 def _part(texts: Sequence[str], places: Sequence[Place]) -> Part:
