@@ -224,6 +224,13 @@ def test_a_ranking_that_cannot_be_made_is_refused_in_one_line(arguments, words, 
     assert [path.name for path in tmp_path.iterdir()] == ["texts.csv"]
 
 
+def test_the_help_names_every_method():
+    from hf_attn.cli.explanation import METHODS as NAMED
+    from hf_attn.explain import METHODS as ALL
+
+    assert NAMED.split(", ") == list(ALL)
+
+
 def test_no_run_folder_and_no_output_is_refused_before_anything_is_read(tmp_path):
     with pytest.raises(InputError, match="--output FOLDER"):
         dispatch(["faithfulness", str(tmp_path / "none"), "--data", "texts.csv"])

@@ -79,6 +79,7 @@ class Method:
             model=PurePath(str(case.model.name_or_path)).name,
             prediction=said,
             signed=self.signed,
+            weights_unit={"gradients": "logit", "perturbations": case.asked.unit}[self.home] if self.signed else "",
             sinks=found.sinks,
             notes=found.notes,
             left_out=case.parted.left_out,

@@ -27,7 +27,9 @@ def printed(attribution: Weighed, *, colour: bool | None = None) -> str:
     assert attribution.case is not None
     most = np.argsort(-np.abs(attribution.weights), kind="stable")[:TOP]
     kinds = [f"predicted: {printable(attribution.prediction)}", f"explained: {printable(headline(attribution))}"]
-    weights = [f"  {attribution.weights[at]:+.4f}  {printable(attribution.parts[at].name[:60])}" for at in most]
+    unit = f" ({attribution.weights_unit})" if attribution.weights_unit else ""
+    named = [(attribution.weights[at], printable(attribution.parts[at].name[:60])) for at in most]
+    weights = [f"weights{unit}", *(f"  {weight:+.4f}  {name}" for weight, name in named)]
     more = len(attribution.weights) - len(most)
     weights += [f"  … and {more:,} more"] if more > 0 else []
     rows = [("", "this", "random", "random, least to greatest"), *score_rows(attribution)]

@@ -30,6 +30,7 @@ class Weighed:
         method: its name.
         model: its name, without folders.
         prediction: what the model says of the input.
+        weights_unit: what a part's weight is in: the logit or the unit of ``score``; empty where it is a size alone.
         signed: whether weights below 0 count against the output.
         sinks: what tokens that are no part got, by name: of methods that weigh all tokens.
         notes: what the method measured of itself, such as its completeness error.
@@ -52,6 +53,7 @@ class Weighed:
     notes: Mapping[str, float] = field(default_factory=dict)
     faithfulness: Mapping[str, Any] = field(default_factory=dict)
     left_out: str = ""
+    weights_unit: str = ""
     case: Case | None = field(default=None, repr=False, compare=False)
 
     def order(self, seed: int = 0) -> np.ndarray:
@@ -72,7 +74,7 @@ class Weighed:
             {"name": one.name, "source": one.source, **place, "weight": float(weight)}
             for one, place, weight in zip(self.parts, places, self.weights, strict=True)
         ]
-        names = ("model", "method", "signed", "prediction", "target", "score", "unit", "left_out")
+        names = ("model", "method", "signed", "prediction", "target", "score", "unit", "weights_unit", "left_out")
         named = {name: getattr(self, name) for name in names}
         named |= {name: dict(getattr(self, name)) for name in ("sinks", "notes", "faithfulness")}
         return {**named, "parts": parts}

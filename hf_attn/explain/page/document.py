@@ -96,7 +96,8 @@ def _numbers(attribution: Weighed) -> str:
     order = np.argsort(-np.abs(attribution.weights), kind="stable")[:LISTED]
     rows = [(attribution.parts[at].name[:NAMED], f"{attribution.weights[at]:+.4f}") for at in order]
     rows += [(f"{name[:NAMED]} (no part)", f"{weight:+.4f}") for name, weight in attribution.sinks.items()]
-    return f"<table><tr><th>part</th><th>weight</th></tr>{''.join(_row(row) for row in rows)}</table>"
+    unit = f" ({_text(attribution.weights_unit)})" if attribution.weights_unit else ""
+    return f"<table><tr><th>part</th><th>weight{unit}</th></tr>{''.join(_row(row) for row in rows)}</table>"
 
 
 def _row(cells: Sequence[str]) -> str:
