@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from .parser import Parser
+from .parser import Parser, columns_of_files
 
 METHODS = (
     "attention, rollout, flow, value_norms, value_zeroing, grad_attention, relevance, saliency, input_x_gradient, "
@@ -24,7 +24,9 @@ def explain_command(argv: list[str]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     option = parser.add_argument
-    _what_is_read(option)
+    option("run", help="run folder, other model folder, or Hub id")
+    option("inputs", nargs="+", metavar="TEXT|IMAGE|FILE", help="what to explain, as `hf-attn predict` reads it")
+    columns_of_files(parser)
     option(
         "--method",
         nargs="+",
@@ -69,7 +71,7 @@ def faithfulness_command(argv: list[str]) -> None:
     option = parser.add_argument
     option("run", help="run folder, other model folder, or Hub id")
     option("--data", required=True, nargs="+", metavar="FILE", help="inputs, as `hf-attn predict` reads them")
-    _columns(option)
+    columns_of_files(parser)
     option("--methods", nargs="+", default=["all"], metavar="NAME", help=f"all, or some of {METHODS} (default: all)")
     _how_parts_are_made(option)
     option(
@@ -87,20 +89,6 @@ def faithfulness_command(argv: list[str]) -> None:
     from .faithfulness_files import rank_to
 
     rank_to(given)
-
-
-def _what_is_read(option: Callable[..., Any]) -> None:
-    option("run", help="run folder, other model folder, or Hub id")
-    option("inputs", nargs="+", metavar="TEXT|IMAGE|FILE", help="what to explain, as `hf-attn predict` reads it")
-    _columns(option)
-
-
-def _columns(option: Callable[..., Any]) -> None:
-    option("--text", metavar="COLUMN", help="column of the texts in FILE (default: text, or the only one)")
-    option("--text_pair", metavar="COLUMN|TEXT", help="column of the second texts, or the second text (default: none)")
-    option("--image", metavar="COLUMN", help="column of the images in FILE (default: image)")
-    option("--delimiter", metavar="CHARACTER", help="between the fields of a csv or tsv FILE (default: , and tab)")
-    option("--encoding", metavar="NAME", help="of a FILE of text (default: UTF-8)")
 
 
 def _how_parts_are_made(option: Callable[..., Any]) -> None:

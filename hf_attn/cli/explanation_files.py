@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +31,7 @@ def explain_to(given: Any) -> None:
     """
     from transformers.utils.logging import disable_progress_bar
 
-    from ..explain.faithfulness import measured
+    from ..explain.faithfulness import with_scores
     from ..explain.methods import METHODS, method_of
     from ..explain.printed import printed
     from ..interface.progress import bar
@@ -49,11 +48,10 @@ def explain_to(given: Any) -> None:
     count = len(read.inputs) if given.limit is None else min(given.limit, len(read.inputs))
     _check_amount(output, count, len(methods))
     ids = ids_of(read)[:count]
-    cases = cases_of(given, read)
+    cases = cases_of(given, read.only(range(count)))
     explained: list[list[Attribution]] = []
     for case in bar(cases, desc="explain", leave=False, disable=len(cases) * len(methods) == 1):
-        some = [METHODS[one].run(case, **options[one]) for one in names]
-        explained.append([replace(one, faithfulness=measured(case, one)) for one in some])
+        explained.append([with_scores(case, METHODS[one].run(case, **options[one])) for one in names])
     if output is None:
         print("\n\n\n".join(printed(one) for some in explained for one in some))
         return
@@ -66,10 +64,10 @@ def explain_to(given: Any) -> None:
 
 def ids_of(read: GivenFiles) -> list[str]:
     """Return what tells the inputs apart: a column named like an id, else their numbers from 0."""
-    from ..data.columns import IDS
+    from ..data.columns import id_columns
 
-    names = [] if read.table is None else [name for name in read.table.column_names if IDS.fullmatch(name)]
-    found = [str(value) for value in read.table[names[0]]] if names else []
+    columns = {} if read.table is None else id_columns(read.table)
+    found = [str(value) for value in next(iter(columns.values()), [])]
     return found if len(set(found)) == len(read.inputs) else [str(number) for number in range(len(read.inputs))]
 
 
@@ -130,16 +128,17 @@ def cases_of(given: Any, read: GivenFiles) -> list[Case]:
     from ..tasks.predict import load
 
     model, processor = load(given.run)
-    count = len(read.inputs) if given.limit is None else min(given.limit, len(read.inputs))
     task_of_run(given.run).input.read(read.inputs[:1], read.text_pair and read.text_pair[:1], given.run)  # tells pairs
-    pairs: list[str | None] = [None] * count if read.text_pair is None else [*read.text_pair]
-    asked = {name: getattr(given, name) for name in ("target", "against", "segments", "removal", "batch_size")}
+    pairs: list[str | None] = [None] * len(read.inputs) if read.text_pair is None else [*read.text_pair]
+    asked: dict[str, Any] = {
+        name: getattr(given, name, None) for name in ("target", "against", "segments", "removal", "batch_size")
+    }
     cases = []
-    for number, (one, pair) in enumerate(zip(read.inputs[:count], pairs, strict=False), start=1):
+    for number, (one, pair) in enumerate(zip(read.inputs, pairs, strict=True), start=1):
         try:
             cases.append(Case(model, processor, one, pair, **asked))
         except InputError as error:
-            raise InputError(f"input {number}: {error}" if count > 1 else str(error)) from None
+            raise InputError(f"input {number}: {error}" if len(read.inputs) > 1 else str(error)) from None
     return cases
 
 

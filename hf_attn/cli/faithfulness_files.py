@@ -6,9 +6,7 @@ import json
 import os
 import shutil
 import textwrap
-from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,14 +43,8 @@ def rank_to(given: Any) -> None:
     methods = chosen_methods(given.methods)
     disable_progress_bar()
     read = read_inputs(given, given.data)
-    chosen = _spread(len(read.inputs), given.limit)
-    marks = _marks(given, read, chosen)
-    given = SimpleNamespace(**{**vars(given), "target": None, "against": None, "limit": None})
-    read = replace(
-        read,
-        inputs=[read.inputs[at] for at in chosen],
-        text_pair=None if read.text_pair is None else [read.text_pair[at] for at in chosen],
-    )
+    read = read.only(_spread(len(read.inputs), given.limit))
+    marks = _marks(given, read)
     cases = cases_of(given, read)
     contest, blind = Contest(methods, given.seed), shuffled(cases[0].model, given.seed)
     for number, case in enumerate(bar(cases, desc="faithfulness", leave=False)):
@@ -82,18 +74,16 @@ def _spread(count: int, limit: int) -> list[int]:
     return np.unique(np.linspace(0, count - 1, min(limit, count)).round().astype(int)).tolist()
 
 
-def _marks(given: Any, read: GivenFiles, chosen: list[int]) -> list[list[tuple[int, int]]] | None:
+def _marks(given: Any, read: GivenFiles) -> list[list[tuple[int, int]]] | None:
     if given.rationale is None:
         return None
     if read.table is None or given.rationale not in read.table.column_names:
         has = "the data are no table" if read.table is None else f"columns: {', '.join(read.table.column_names)}"
         raise InputError(f"--rationale: no column {given.rationale!r} ({has})")
     inputs = task_of_run(given.run).input
-    found: list[list[tuple[int, int]]] = inputs.marks(
-        read.table.select(chosen), given.rationale, [read.inputs[at] for at in chosen]
-    )
+    found: list[list[tuple[int, int]]] = inputs.marks(read.table, given.rationale, read.inputs)
     if not any(found):
-        raise InputError(f"--rationale {given.rationale}: nothing is marked in any of the {len(chosen)} inputs")
+        raise InputError(f"--rationale {given.rationale}: nothing is marked in any of the {len(found)} inputs")
     return found
 
 

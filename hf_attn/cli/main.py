@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..interface.arguments import command_line
 from .demo import demo_command
 from .explanation import explain_command, faithfulness_command
-from .parser import Parser
+from .parser import Parser, columns_of_files
 
 
 def main() -> NoReturn:
@@ -133,15 +133,7 @@ def predict_command(argv: list[str]) -> None:
         help="texts, or one file: csv, tsv, json, jsonl (each also as .gz, .bz2, .xz, .zst), parquet, arrow, or txt "
         "with a text a line; images: files, folders, or one table of them",
     )
-    option("--text", metavar="COLUMN", help="column of the texts in FILE (default: text, or the only one)")
-    option(
-        "--text_pair",
-        metavar="COLUMN|TEXT",
-        help="column of the second texts in FILE; or the second text itself (default: none)",
-    )
-    option("--image", metavar="COLUMN", help="column of the images, or of their paths, in FILE (default: image)")
-    option("--delimiter", metavar="CHARACTER", help="between the fields of a csv or tsv FILE (default: , and tab)")
-    option("--encoding", metavar="NAME", help="of a FILE of text, such as cp1252 or shift_jis (default: UTF-8)")
+    columns_of_files(parser)
     option(
         "--keep",
         metavar="COLUMN",

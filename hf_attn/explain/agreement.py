@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..tasks.explained import runs
+
 if TYPE_CHECKING:
     from ..tasks.explained import Part
 
@@ -56,12 +58,6 @@ def agreement(weights: np.ndarray, marked: np.ndarray, share: float) -> dict[str
         "token_f1": 2 * both / float(taken.sum() + marked.sum()),
         "iou_f1": _runs_f1(runs(taken), runs(marked)),
     }
-
-
-def runs(taken: np.ndarray) -> list[tuple[int, int]]:
-    """Return the runs of True in (parts,) bool, [start, end)."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], taken.astype(int), [0]])))
-    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
 def _runs_f1(found: list[tuple[int, int]], truth: list[tuple[int, int]]) -> float:

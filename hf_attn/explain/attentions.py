@@ -15,7 +15,7 @@ from ..attention.modes import evaluation_mode
 from ..attention.watching import SeenCall, seeing_attention
 from ..errors import InputError
 from .found import Found
-from .seen_layers import SeenLayer, joined, last_number, order_of, read_off, readout, see_layers
+from .seen_layers import SeenLayer, check_whole, joined, last_number, order_of, read_off, readout, see_layers
 
 if TYPE_CHECKING:
     from .case import Case
@@ -154,10 +154,7 @@ def _with_projection(case: Case, number: int) -> tuple[Tensor, Tensor, nn.Module
         name = type(case.model).__name__
         raise InputError(f"value_norms: no linear layer of {name} follows attention layer {number}")
     weights, value = kept[0]
-    if len(weights) != 1:
-        raise InputError(
-            f"value_norms: {type(case.model).__name__} attends in windows, and no layer sees the whole input"
-        )
+    check_whole(case, weights)
     return weights[0], value[0], found[0]
 
 

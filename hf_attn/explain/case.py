@@ -95,20 +95,21 @@ class Case:
         keys = [row.tobytes() for row in keep]
         fresh = {key: row for row, key in enumerate(keys) if key not in self._known}
         rows = sorted(fresh.values(), key=lambda row: int(keep[row].sum()))  # of like length where parts are deleted
-        size = self.rows
-        with evaluation_mode(self.model), torch.no_grad():
-            for at in range(0, len(rows), size):
-                some = rows[at : at + size]
-                found = self.asked.score(self.logits(self.parted.kept(keep[some])).float()).double().cpu().numpy()
-                self._known.update(zip((keys[row] for row in some), found.tolist(), strict=True))
+        if rows:
+            with torch.no_grad():
+                found = self.asked.score(self._run(keep[rows])).double().cpu().numpy()
+            self._known.update(zip((keys[row] for row in rows), found.tolist(), strict=True))
         return np.array([self._known[key] for key in keys])
 
     def answers(self, keep: np.ndarray) -> np.ndarray:
         """Return what the model gives for the example with some of its parts alone, (rows, outputs)."""
+        return self._run(keep).cpu().numpy()
+
+    def _run(self, keep: np.ndarray) -> Tensor:
         size = self.rows
         with evaluation_mode(self.model), torch.no_grad():
             some = [self.logits(self.parted.kept(keep[at : at + size])).float() for at in range(0, len(keep), size)]
-        return torch.cat(some).cpu().numpy()
+        return torch.cat(some)
 
     def in_model(self, model: PreTrainedModel) -> Case:
         """Return the same example and the same question in another model of the same shape."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from html import escape
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from ..interface.printable import printable
 from ..tasks.predict import target_of
 from ..tasks.table import task_of
 from .case import Case
-from .faithfulness import measured
+from .faithfulness import with_scores
 from .methods import METHODS, method_of
 from .page import snippet
 
@@ -131,8 +130,7 @@ def probabilities(case: Case) -> dict[str, float] | str:
 
 def explained(case: Case, method: str) -> Attribution:
     """Return the attribution of a case, measured."""
-    found = method_of(method).run(case)
-    return replace(found, faithfulness=measured(case, found))
+    return with_scores(case, method_of(method).run(case))
 
 
 def line(said: str, role: str) -> str:

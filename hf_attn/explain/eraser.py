@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..tasks.explained import runs
 from .faithfulness import SHARES, taken_of
 
 if TYPE_CHECKING:
@@ -63,13 +64,9 @@ def _sources(attribution: Weighed) -> list[int]:
 
 
 def _rationale(attribution: Weighed, number: str, source: int, hard: np.ndarray) -> dict[str, Any]:
-    from .agreement import runs
-
     here = np.array([part.source == source for part in attribution.parts])
     return {
         "docid": number if source == 0 else f"{number}_{source}",
         "soft_rationale_predictions": attribution.weights[here].tolist(),
-        "hard_rationale_predictions": [
-            {"start_token": start, "end_token": end} for start, end in runs(hard[here]) if end > start
-        ],
+        "hard_rationale_predictions": [{"start_token": start, "end_token": end} for start, end in runs(hard[here])],
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from .case import Case
     from .weighed import Weighed
 
+Explained = TypeVar("Explained", bound="Weighed")
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
 """Shares of the parts that are taken away or kept alone (DeYoung et al. 2020, section 5.2)."""
 STEPS = 10
@@ -50,6 +52,11 @@ def measured(case: Case, attribution: Weighed, draws: int = DRAWS, seed: int = 0
         }
         for name, value in own.items()
     }
+
+
+def with_scores(case: Case, attribution: Explained) -> Explained:
+    """Return an attribution with its scores, as of :func:`measured`."""
+    return replace(attribution, faithfulness=measured(case, attribution))
 
 
 def random_scores(case: Case, draws: int = DRAWS, seed: int = 0) -> dict[str, np.ndarray]:

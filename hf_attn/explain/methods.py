@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -32,16 +32,21 @@ class Method:
     Attributes:
         name: of it, and of its function.
         home: file of its function, in ``explain/``.
-        signed: whether a weight below 0 counts against the output.
+        weighs: what a part adds to or takes from, the ``logit`` or the ``score``; empty where a weight is a size alone.
         cost: what it takes, in forward passes of one input.
         source: the paper.
     """
 
     name: str
     home: str
-    signed: bool
+    weighs: str
     cost: str
     source: str
+
+    @property
+    def signed(self) -> bool:
+        """Whether a weight below 0 counts against the output."""
+        return bool(self.weighs)
 
     @property
     def function(self) -> Callable[..., Found]:
@@ -79,7 +84,7 @@ class Method:
             model=PurePath(str(case.model.name_or_path)).name,
             prediction=said,
             signed=self.signed,
-            weights_unit={"gradients": "logit", "perturbations": case.asked.unit}[self.home] if self.signed else "",
+            weights_unit=case.asked.unit if self.weighs == "score" else self.weighs,
             sinks=found.sinks,
             notes=found.notes,
             left_out=case.parted.left_out,
@@ -90,24 +95,24 @@ class Method:
 METHODS = {
     method.name: method
     for method in (
-        Method("attention", "attentions", False, "1 (3 for a model's first)", "Bahdanau et al. 2015"),
-        Method("rollout", "attentions", False, "1", "Abnar & Zuidema 2020, section 3"),
-        Method("flow", "attentions", False, "1, and n greatest flows", "Abnar & Zuidema 2020, section 3"),
-        Method("value_norms", "attentions", False, "2", "Kobayashi et al. 2020, eq. 4"),
-        Method("value_zeroing", "value_zeroing", False, "n + 1", "Mohebbi et al. 2023, eq. 3 to 5"),
-        Method("grad_attention", "relevance", False, "3", "Chefer et al. 2021b, eq. 5"),
-        Method("relevance", "relevance", False, "3", "Chefer et al. 2021b, eq. 5 to 11"),
-        Method("saliency", "gradients", False, "3", "Simonyan et al. 2014"),
-        Method("input_x_gradient", "gradients", True, "3", "Shrikumar et al. 2016"),
-        Method("integrated_gradients", "gradients", True, "27 and more", "Sundararajan et al. 2017, eq. 1"),
-        Method("smooth_grad", "gradients", False, "96", "Smilkov et al. 2017"),
-        Method("deep_lift", "gradients", True, "6", "Shrikumar et al. 2017, section 3.5.1"),
-        Method("grad_cam", "gradients", False, "3", "Selvaraju et al. 2017, eq. 1 and 2"),
-        Method("occlusion", "perturbations", True, "n + 1", "Zeiler & Fergus 2014; Li et al. 2016"),
-        Method("lime", "perturbations", True, "1000", "Ribeiro et al. 2016, eq. 1"),
-        Method("kernel_shap", "perturbations", True, "1000", "Lundberg & Lee 2017, theorem 2"),
-        Method("partition_shap", "perturbations", True, "512", "Owen 1977; Lundberg's shap"),
-        Method("random", "perturbations", True, "0", "the control"),
+        Method("attention", "attentions", "", "1 (3 for a model's first)", "Bahdanau et al. 2015"),
+        Method("rollout", "attentions", "", "1", "Abnar & Zuidema 2020, section 3"),
+        Method("flow", "attentions", "", "1, and n greatest flows", "Abnar & Zuidema 2020, section 3"),
+        Method("value_norms", "attentions", "", "2", "Kobayashi et al. 2020, eq. 4"),
+        Method("value_zeroing", "value_zeroing", "", "n + 1", "Mohebbi et al. 2023, eq. 3 to 5"),
+        Method("grad_attention", "relevance", "", "3", "Chefer et al. 2021b, eq. 5"),
+        Method("relevance", "relevance", "", "3", "Chefer et al. 2021b, eq. 5 to 11"),
+        Method("saliency", "gradients", "", "3", "Simonyan et al. 2014"),
+        Method("input_x_gradient", "gradients", "logit", "3", "Shrikumar et al. 2016"),
+        Method("integrated_gradients", "gradients", "logit", "27 and more", "Sundararajan et al. 2017, eq. 1"),
+        Method("smooth_grad", "gradients", "", "96", "Smilkov et al. 2017"),
+        Method("deep_lift", "gradients", "logit", "6", "Shrikumar et al. 2017, section 3.5.1"),
+        Method("grad_cam", "gradients", "", "3", "Selvaraju et al. 2017, eq. 1 and 2"),
+        Method("occlusion", "perturbations", "score", "n + 1", "Zeiler & Fergus 2014; Li et al. 2016"),
+        Method("lime", "perturbations", "score", "1000", "Ribeiro et al. 2016, eq. 1"),
+        Method("kernel_shap", "perturbations", "score", "1000", "Lundberg & Lee 2017, theorem 2"),
+        Method("partition_shap", "perturbations", "score", "512", "Owen 1977; Lundberg's shap"),
+        Method("random", "perturbations", "score", "0", "the control"),
     )
 }
 
@@ -198,6 +203,6 @@ def explain(
     found = chosen.run(case, **options)
     if not faithfulness:
         return found
-    from .faithfulness import measured
+    from .faithfulness import with_scores
 
-    return replace(found, faithfulness=measured(case, found))
+    return with_scores(case, found)

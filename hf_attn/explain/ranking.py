@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import InputError
 from .agreement import AGREEMENT, agreement
-from .faithfulness import MEASURES, random_scores, scores_of
-from .methods import METHODS
+from .faithfulness import random_scores, scores_of
+from .methods import METHODS, method_of
 from .shuffled import rank_correlation
 from .verdict import RANKED_BY, READ
 
@@ -67,7 +68,7 @@ class Ranking:
     inputs: int
     noun: str
 
-    @property
+    @cached_property
     def table(self) -> dict[str, dict[str, Any]]:
         """Scores with 95 % intervals by method, the best one first.
 
@@ -89,12 +90,12 @@ class Ranking:
             }
         return dict(sorted(rows.items(), key=lambda row: -row[1]["scores"][RANKED_BY]["value"]))
 
-    @property
+    @cached_property
     def best(self) -> str | None:
         """The method that ranks first among those that beat chance; None where none does."""
         return next((name for name, row in self.table.items() if row["beats_chance"]), None)
 
-    @property
+    @cached_property
     def as_good(self) -> list[str]:
         """Methods that beat chance and are not told apart from the best one on these inputs, at 95 %."""
         best = self.best
@@ -241,19 +242,12 @@ def read_of(score: str) -> str:
     ]
 
 
-def better(score: str) -> int:
-    """Return 1 for a score of which more is better, -1 for another."""
-    return MEASURES.get(score, 1)
-
-
 def chosen_methods(names: Iterable[str]) -> list[str]:
     """Return methods by their names, ``all`` for each of them; the control is always among them.
 
     Raises:
         InputError: there is no such method.
     """
-    from .methods import method_of
-
     given = list(dict.fromkeys(name for one in names for name in one.split(",") if name))
     listed = list(METHODS) if "all" in given else [method_of(name).name for name in given]
     if not set(listed) - {CONTROL}:

@@ -101,11 +101,7 @@ def see_layers(
         found = dict(zip(seen, torch.autograd.grad(output, taken, allow_unused=True), strict=True))
     layers = []
     for number, (weights, call) in sorted(seen.items()):
-        if len(weights) != 1:
-            raise InputError(
-                f"{type(case.model).__name__} attends in windows, and no layer sees the whole input: choose a method "
-                "of gradients or perturbations, such as integrated_gradients or occlusion"
-            )
+        check_whole(case, weights)
         grad = found[number]
         grad = torch.zeros_like(weights) if gradient and grad is None else grad
         module = call.module
@@ -121,6 +117,19 @@ def see_layers(
     if not layers:
         raise InputError(f"{type(case.model).__name__} ran no attention layer on this input")
     return layers
+
+
+def check_whole(case: Case, weights: Tensor) -> None:
+    """Refuse (batch, heads, queries, keys) weights of windows.
+
+    Raises:
+        InputError: there is more than one row for the one input.
+    """
+    if len(weights) != 1:
+        raise InputError(
+            f"{type(case.model).__name__} attends in windows, and no layer sees the whole input: choose a method "
+            "of gradients or perturbations, such as integrated_gradients or occlusion"
+        )
 
 
 def last_number(case: Case) -> int:

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from ..attention.modes import evaluation_mode
 from ..attention.watching import SeenCall, seeing_attention
+from ..data.columns import one_line
 from ..errors import InputError
 from .attentions import of_row
 from .found import Found
-from .seen_layers import joined, order_of
+from .seen_layers import joined, names_of, order_of
 
 if TYPE_CHECKING:
     from .case import Case
@@ -38,15 +39,9 @@ def value_zeroing(case: Case) -> Found:
     return of_row(case, joined(total))
 
 
-def brief(error: Exception) -> str:
-    """Return what an error says on one line, shortened."""
-    text = " ".join(str(error).split())
-    return text if len(text) <= 80 else text[:79] + "…"
-
-
 def _blocks(case: Case) -> dict[int, nn.Module]:
     """The block of each attention layer: the innermost member of a list that holds it."""
-    names = {id(module): name for name, module in case.model.named_modules()}
+    names = names_of(case)
     blocks: dict[int, nn.Module] = {}
     for number, layer in enumerate(order_of(case)):
         parts = names[id(layer)].split(".")
@@ -112,6 +107,6 @@ def _changes(
                 changed = _state(block(*map(repeated, args), **given))
             except (RuntimeError, TypeError, IndexError) as error:
                 name = type(block).__name__
-                raise InputError(f"value_zeroing: {name} cannot be run by itself ({brief(error)})") from None
+                raise InputError(f"value_zeroing: {name} cannot be run by itself ({one_line(error)})") from None
         columns.append(1 - torch.cosine_similarity(changed.double(), state.double(), dim=-1))
     return torch.cat(columns).T.clamp_min(0)

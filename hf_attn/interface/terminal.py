@@ -3,6 +3,9 @@
 import os
 import sys
 
+BARS = " ▁▂▃▄▅▆▇█"
+"""From nothing to the most."""
+
 
 def has_colour() -> bool:
     """Return whether standard output is a terminal with colours that does not ask to go without (no-color.org)."""

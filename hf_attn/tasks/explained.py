@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -25,6 +27,12 @@ class Part:
     source: int = 0
     span: tuple[int, int] | None = None
     box: tuple[int, int, int, int] | None = None
+
+
+def runs(taken: np.ndarray) -> list[tuple[int, int]]:
+    """Return the runs of True in a row, (length,) bool, [start, end)."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], taken.astype(int), [0]])))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
 @dataclass(frozen=True)

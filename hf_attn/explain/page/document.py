@@ -63,7 +63,7 @@ def _section(number: int, some: Sequence[Weighed]) -> str:
         for at, one in enumerate(some)
     )
     return (
-        f'<section class="example" data-example="{number}" aria-label="input {number + 1}">{_head(first)}'
+        f'<section class="example" aria-label="input {number + 1}">{_head(first)}'
         f'<div class="controls">{choice}</div><div class="stage">{_body(first)}</div>'
         f'<p class="live" role="status"></p><div class="attention"></div>'
         f"<details><summary>Numbers</summary>{numbers}</details></section>"
@@ -115,7 +115,6 @@ def _data(some: Sequence[Weighed]) -> dict[str, Any]:
         "attention": None if weights is None else packed(weights),
         "methods": [
             {
-                "name": one.method,
                 "weights": [float(f"{weight:.6g}") for weight in one.weights],
                 "headline": printable(headline(one)),
                 "verdict": printable(verdict(one)),

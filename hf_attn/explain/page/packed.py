@@ -132,6 +132,7 @@ def packed(weights: Weights) -> dict[str, Any]:
     return {
         "size": size,
         "top": top,
+        "steps": STEPS,
         "layers": made,
         "own": weights.own,
         "read": weights.read,

@@ -4,7 +4,6 @@
 
 const SIGNED = new Intl.NumberFormat("en", { minimumFractionDigits: 3, maximumFractionDigits: 3, signDisplay: "always" });
 const SHARE = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 1 });
-const STEPS = 16;
 const data = JSON.parse(document.getElementById("data").textContent);
 const tip = document.querySelector("main").appendChild(made("div", { className: "tip", hidden: true }));
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
@@ -73,7 +72,7 @@ class Weights {
     const [found, at] = [new Float32Array(this.size), head * this.size + query];
     for (let place = starts[at], column = 0; place < starts[at + 1]; place++) {
       column += distances[place];
-      found[column] = (minus?.[place] ? -1 : 1) * this.packed.top * 2 ** ((levels[place] - 255) / STEPS);
+      found[column] = (minus?.[place] ? -1 : 1) * this.packed.top * 2 ** ((levels[place] - 255) / this.packed.steps);
     }
     return found;
   }
@@ -139,7 +138,8 @@ class Example {
     this.select = this.section.querySelector(".method");
     const changed = () => { this.method = Number(this.select.value); this.chooseHead(null); };
     this.select?.addEventListener("change", changed);
-    if (this.select) window.addEventListener("pageshow", changed); // a browser that comes back keeps what was chosen
+    // A browser that comes back to the page keeps what was chosen.
+    if (this.select) window.addEventListener("pageshow", () => { if (Number(this.select.value) !== this.method) changed(); });
     if (this.section.querySelector("path.part")) this.addSlider();
   }
 

@@ -1,7 +1,7 @@
 """What is given to :func:`hf_attn.predict`, made a list, or refused in a line that says what was given."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,16 @@ class GivenFiles:
     table: Any = None
     used: tuple[str | None, ...] = ()
     text_pair: list[str] | None = None
+
+    def only(self, chosen: Sequence[int]) -> "GivenFiles":
+        """Return the same with some of its inputs, by their numbers."""
+        return replace(
+            self,
+            inputs=[self.inputs[at] for at in chosen],
+            rows=[self.rows[at] for at in chosen],
+            table=None if self.table is None else self.table.select(chosen),
+            text_pair=None if self.text_pair is None else [self.text_pair[at] for at in chosen],
+        )
 
 
 def as_list(given: Any, what: str) -> list[Any]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ....interface.plotting import canvas, mixed
+from ....interface.terminal import BARS
+from ...explained import runs
 from ..coloured import attributes, shares
 
 if TYPE_CHECKING:
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 
 PNG_BYTES = 300_000
 """Size up to which an image goes into a page as it is; a larger one as JPEG."""
-BARS = " ▁▂▃▄▅▆▇█"
 
 
 def html(pixels: np.ndarray, segments: np.ndarray, parts: Sequence[Part], weights: np.ndarray) -> str:
@@ -51,11 +52,8 @@ def outline(segments: np.ndarray, number: int, box: tuple[int, int, int, int] | 
     inside = segments[top:bottom, left:right] == number
     if inside.all():
         return f"M{left} {top}H{right}V{bottom}H{left}Z"
-    runs = []
-    for row, line in enumerate(inside, start=top):
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], line.astype(int), [0]]))) + left
-        runs += [f"M{a} {row}h{b - a}v1h{a - b}z" for a, b in zip(edges[::2], edges[1::2], strict=True)]
-    return "".join(runs)
+    rows = ((row, run) for row, line in enumerate(inside, start=top) for run in runs(line))
+    return "".join(f"M{left + start} {row}h{end - start}v1h{start - end}z" for row, (start, end) in rows)
 
 
 def data_uri(pixels: np.ndarray) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ....data.columns import missing, refuse
 from ....data.origin import where
+from ...explained import runs
 from .encoding import located
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def checked(name: str, split: Dataset, column: str, args: Options) -> tuple[list
         annotators = annotators_of(value)
         words = [match.span() for match in re.finditer(r"\S+", text)]
         size = len(words) if args.rationale_unit == "tokens" else len(text)
-        if annotators is None or any(not 0 <= start < end <= size for one in annotators for start, end in one):
+        if annotators is None or not _are_within(annotators, size):
             bad.append(row)
             annotators = []
         if args.rationale_unit == "tokens":
@@ -95,18 +96,26 @@ def _are_spans(value: Any) -> bool:
     return listed and all(len(span) == 2 and all(type(number) is int for number in span) for span in value)
 
 
+def _are_within(annotators: list[list[Span]], size: int) -> bool:
+    return all(0 <= start < end <= size for one in annotators for start, end in one)
+
+
+def _inside(spans: list[Span], size: int) -> np.ndarray:
+    """(size,) bool: which letters are in one of the spans."""
+    inside = np.zeros(size, bool)
+    for start, end in spans:
+        inside[start:end] = True
+    return inside
+
+
 def share_of_tokens(
     tokenizer: Any, text: str, text_pair: str | None, annotators: list[list[Span]], max_length: int | None
 ) -> np.ndarray:
     """Return the share of annotators who mark a part of each token of a text, or pair; special tokens have 0."""
     encoded, places = located(tokenizer, text, text_pair, max_length)
     shares = np.zeros(len(encoded["input_ids"]), np.float32)
-    inside = np.zeros(len(text) + 1)
     for spans in annotators:
-        marked = np.zeros(len(text) + 1, bool)
-        for start, end in spans:
-            marked[start:end] = True
-        inside = np.cumsum(np.concatenate([[0], marked[:-1]]))
+        inside = np.cumsum(np.concatenate([[0], _inside(spans, len(text))]))
         for at, place in enumerate(places):
             if place is not None and place[0] == 0 and inside[place[2]] > inside[place[1]]:
                 shares[at] += 1 / len(annotators)
@@ -128,17 +137,11 @@ def marks(table: Dataset, column: str, texts: Sequence[str]) -> list[list[Span]]
     bad: list[int] = []
     for row, (value, text) in enumerate(zip(table[column], texts, strict=True)):
         annotators = annotators_of(value)
-        if annotators is None or any(not 0 <= start < end <= len(text) for one in annotators for start, end in one):
+        if annotators is None or not _are_within(annotators, len(text)):
             bad.append(row)
             annotators = []
-        counts = np.zeros(len(text) + 1)
-        for one in annotators:
-            inside = np.zeros(len(text) + 1, bool)
-            for start, end in one:
-                inside[start:end] = True
-            counts += inside
-        edges = np.flatnonzero(np.diff((counts * 2 >= max(1, len(annotators))).astype(int), prepend=0))
-        found.append(list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)))
+        counts = sum((_inside(one, len(text)) for one in annotators), np.zeros(len(text), int))
+        found.append(runs(counts * 2 >= max(1, len(annotators))))
     if bad:
         refuse(
             [

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from ....interface.plotting import canvas, shorten, styled
 from ....interface.printable import printable
-from ....interface.terminal import encodable, has_colour
+from ....interface.terminal import BARS, encodable, has_colour
 from ..example import AttentionExample
 
 if TYPE_CHECKING:
@@ -74,9 +74,6 @@ def join_pieces(
             sums.append(float(weight))
         fresh = False
     return words, sums
-
-
-BARS = " ▁▂▃▄▅▆▇█"
 
 
 SHADES = (None, 230, 223, 216, 209, 202)
