@@ -203,7 +203,7 @@ def against_lime(texts):
         "package, its 5000": 0.0,
     }
     for number, text in enumerate(chosen):
-        took["own"] += timed(lambda text=text: lime(Case(model, tokenizer, text), samples=1000))
+        took["own"] += timed(lambda text=text: lime(Case(model, tokenizer, text, removal="delete"), samples=1000))
         took["package, texts one by one"] += timed(
             lambda text=text: explainer.explain_instance(text, one_by_one, num_samples=1000, labels=(0,))
         )

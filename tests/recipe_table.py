@@ -38,7 +38,7 @@ class Recipe:
     auto: str
     """Auto class of the saved model."""
     files: frozenset[str]
-    """Of a run, beside those of every run and its code."""
+    """Of a run, figures among them, beside those of every run and its code."""
     learns: tuple[str, ...]
     """Arguments with which the tiny model learns its data."""
     drawn: tuple[str, ...]
@@ -51,11 +51,25 @@ class Recipe:
     """Arguments that change the scores and not the saved model."""
     bad: dict[str, tuple[list[str], str]] = field(default_factory=dict)
     """Bad arguments, and a pattern of the one line that they get."""
+    labels: bool = True
+    """Whether the target is one class a row: a label, a prediction and the probabilities of the labels."""
+    answer: str = "label"
+    """What an answer of ``hf_attn.predict`` calls that which stands under ``prediction`` in predictions.parquet."""
+    score: str = "accuracy"
+    floor: float = 0.8
+    """What the tiny model reaches of the score."""
+    reported: tuple[str, ...] = ("precision", "recall", "f1-score", "macro avg")
+    """Words of the report."""
 
     @property
     def name(self) -> str:
         """As the command line has it."""
         return self.module.__name__.rpartition(".")[2]
+
+    @property
+    def every_bad(self) -> dict[str, tuple[list[str], str]]:
+        """Bad arguments of every recipe, and of this one."""
+        return {**EVERY, **(LABELLED if self.labels else {}), **self.bad}
 
     def arguments(self, model: Any, data: Any, output: Any, *more: str) -> list[str]:
         """A command line for a short run."""
@@ -124,6 +138,15 @@ EVERY = {
     "fp16 on a CPU": (["--precision", "fp16"], "fp16 needs a GPU"),
     "unknown tracker": (["--trackers", "tensorbord"], "unknown tracker 'tensorbord'"),
     "unknown flag": (["--learning_rate", "1"], "learning_rate"),
+    "push without a token": (["--push_to_hub", "someone/something"], "oken"),
+    "push to no name": (["--push_to_hub", "something"], "user/name"),
+    "model that is nowhere": (["--model", "./no/such/model"], "does not exist"),
+    "model that is a file": (["--model", __file__], "is a file"),
+    "data that is nowhere": (["--dataset", "./no/such/data"], "no file or folder"),
+}
+"""Bad arguments of every recipe."""
+
+LABELLED = {
     "unknown problem": (["--problem", "classes"], "problem"),
     "regression on words": (["--problem", "regression"], "label"),
     "loss that needs classes": (["--problem", "regression", "--label_smoothing", "0.1"], ""),
@@ -133,13 +156,10 @@ EVERY = {
     "weights that are text": (["--class_weights", "even"], "class_weights is 'even': expected balanced"),
     "a weight of nothing": (["--class_weights", "1,0"], "class_weights is '1,0': expected balanced"),
     "missing label": (["--label", "lable"], "no column 'lable'"),
-    "push without a token": (["--push_to_hub", "someone/something"], "oken"),
-    "push to no name": (["--push_to_hub", "something"], "user/name"),
-    "model that is nowhere": (["--model", "./no/such/model"], "does not exist"),
-    "model that is a file": (["--model", __file__], "is a file"),
-    "data that is nowhere": (["--dataset", "./no/such/data"], "no file or folder"),
 }
-"""Bad arguments of every recipe."""
+"""Bad arguments of every recipe whose target is labels."""
+
+CLASSES_DRAWN = ("figures/confusion.png", "figures/reliability.png")
 
 RECIPES = {
     recipe.name: recipe
@@ -152,7 +172,7 @@ RECIPES = {
             command=lambda data: [str(data / "test.csv")],
             unlabelled=reviews_without_labels,
             auto="AutoModelForSequenceClassification",
-            files=frozenset({"tokenizer.json", "tokenizer_config.json", "figures/attention.png"}),
+            files=frozenset({"tokenizer.json", "tokenizer_config.json", "figures/attention.png", *CLASSES_DRAWN}),
             learns=("--lr", "1e-3", "--head_lr", "1e-3", "--epochs", "4"),
             drawn=("--config_options", '{"hidden_dropout_prob": 0.3}'),
             alike=("--config_options", '{"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}'),
@@ -185,7 +205,7 @@ RECIPES = {
             command=lambda data: [str(data / "test" / name) for name in ("blue", "green", "red")],
             unlabelled=pictures_without_labels,
             auto="AutoModelForImageClassification",
-            files=frozenset({"preprocessor_config.json", "figures/errors.png", "figures/patches.png"}),
+            files=frozenset({"preprocessor_config.json", "figures/errors.png", "figures/patches.png", *CLASSES_DRAWN}),
             learns=("--lr", "3e-3", "--epochs", "6"),
             drawn=("--drop_path", "0.2", *MIXED),
             alike=MIXED,

@@ -32,9 +32,10 @@ def load(
 
     Args:
         name: Hub id or folder.
-        task: ``text-classification``, ``token-classification``, ``image-classification`` or ``feature-extraction``.
-            None is the very model that was saved, whatever its head; with labels, the classification that it was saved
-            for, or else the first that its architecture has.
+        task: ``text-classification``, ``token-classification``, ``image-classification``, ``question-answering``,
+            ``translation``, ``summarization``, ``fill-mask``, ``text-generation`` or ``feature-extraction``. None is
+            the very model that was saved, whatever its head; with labels, the classification that it was saved for, or
+            else the first that its architecture has.
         labels: names of the classes, their number, or a ``Labels``; None keeps the checkpoint's own head.
         attention: a name of :func:`hf_attn.list_variants`; None keeps the checkpoint's own attention.
         attention_kwargs: options of the variant.

@@ -5,7 +5,11 @@ from typing import Any
 
 from transformers import (
     AutoModel,
+    AutoModelForCausalLM,
     AutoModelForImageClassification,
+    AutoModelForMaskedLM,
+    AutoModelForQuestionAnswering,
+    AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     PreTrainedConfig,
@@ -20,10 +24,18 @@ logger = logging.getLogger(__name__)
 HEADLESS = "feature-extraction"
 POOLED = "image-classification"
 """The task whose models take a pooling head of this package."""
-TASKS = {
+CLASSIFICATIONS = {
     "text-classification": AutoModelForSequenceClassification,
     "token-classification": AutoModelForTokenClassification,
     "image-classification": AutoModelForImageClassification,
+}
+TASKS = {
+    **CLASSIFICATIONS,
+    "question-answering": AutoModelForQuestionAnswering,
+    "translation": AutoModelForSeq2SeqLM,
+    "summarization": AutoModelForSeq2SeqLM,
+    "fill-mask": AutoModelForMaskedLM,
+    "text-generation": AutoModelForCausalLM,
     HEADLESS: AutoModel,
 }
 
@@ -74,7 +86,7 @@ def class_for(name: str, config: PreTrainedConfig, task: str | None, new_head: b
 
 def _classification(heads: dict[str, tuple[Any, ...]], saved: type[PreTrainedModel] | None) -> str:
     """Return the classification that a model was saved for, or else the first that its architecture has."""
-    tasks = [task for task in heads if task != HEADLESS]
+    tasks = list(CLASSIFICATIONS)
     return next((task for task in tasks if saved in heads[task]), None) or next(
         (task for task in tasks if heads[task]), tasks[0]
     )

@@ -15,7 +15,9 @@ def usage(folder: Path, record: "RunRecord") -> str:
     attention = record.config.attention
     own = attention or record.head
     task = TASKS[record.task]
-    code = task.input.USAGE.format(auto=task.auto, trust=", trust_remote_code=True" if own else "")
+    code = (task.target.USAGE or task.input.USAGE).format(
+        auto=task.auto, trust=", trust_remote_code=True" if own else ""
+    )
     if attention and is_own_variant(attention):
         saved = code_file_of(attention, folder).exists()
         need = f"The attention of this model is the variant `{attention}`, of neither transformers nor `hf_attn`. "

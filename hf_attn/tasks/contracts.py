@@ -219,6 +219,8 @@ class Targets(Protocol):
     """Arguments of a recipe."""
     COLUMNS: tuple[str, ...]
     """What an answer may hold."""
+    USAGE: str
+    """The card's snippet, as an input has one, where that of the input does not fit; empty where it does."""
 
     def encode(self, splits: DatasetDict, args: Any) -> tuple[DatasetDict, Target]:
         """Encode what is predicted, as the column ``labels``."""
