@@ -88,8 +88,8 @@ def test_labels_without_a_task_choose_the_classification_of_the_architecture(mod
 
 def test_a_task_that_load_makes_no_head_for_says_how_to_have_the_saved_one(tmp_path):
     stock("gpt2", "AutoModelForCausalLM").save_pretrained(tmp_path)
-    with pytest.raises(InputError, match="task 'text-generation': expected .*, or none for the model as it was saved"):
-        hf_attn.load(tmp_path, task="text-generation")
+    with pytest.raises(InputError, match="task 'text-to-speech': expected .*, or none for the model as it was saved"):
+        hf_attn.load(tmp_path, task="text-to-speech")
 
 
 def test_a_folder_that_names_no_class_asks_for_the_task(tmp_path):

@@ -108,7 +108,7 @@ def test_real_minilm_with_a_variant_has_the_pretrained_encoder():
             {"attention": "additive", "attention_kwargs": {"init": "zero"}},
             "init='zero': expected one of identity, paper",
         ),
-        ({"task": "text-generation"}, "task 'text-generation': expected one of text-classification"),
+        ({"task": "text-to-speech"}, "task 'text-to-speech': expected one of text-classification"),
         ({"task": "image-classification"}, "transformers has no image-classification head for 'bert'"),
     ],
 )
