@@ -15,6 +15,7 @@ from tiny_vit import picture, save_tiny_vit
 import hf_attn
 from hf_attn.cli import main as cli
 from hf_attn.cli.prediction_files import predict_to
+from hf_attn.data import pieces
 from hf_attn.errors import InputError
 
 
@@ -189,3 +190,65 @@ def test_an_address_is_shown_as_it_was_given(run):
 def test_numbers_of_options_are_whole_and_at_least_one(run, options):
     with pytest.raises(InputError, match="expected at least 1"):
         hf_attn.predict(run, ["no"], **options)
+
+
+@pytest.fixture
+def in_pieces(monkeypatch):
+    """Every file is large, and read two rows at a time."""
+    monkeypatch.setattr(pieces, "LARGE", 0)
+    monkeypatch.setattr(pieces, "ROWS", 2)
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".parquet"])
+@pytest.mark.parametrize("name", ["a.ndjson", "a.jsonl.gz", "a.csv.bz2", "a.tsv.xz", "a.parquet", "a.txt"])
+def test_a_large_file_is_predicted_in_pieces_as_the_whole_is(run, tmp_path, name, ending, monkeypatch):
+    path = tmp_path / name
+    kinds = {"a.parquet": lambda path: pyarrow.parquet.write_table(ARROW, path), "a.txt": lines_to, **FILES}
+    kinds[name](path)
+    predict_to(str(run), [str(path)], output=str(tmp_path / f"whole{ending}"))
+    monkeypatch.setattr(pieces, "LARGE", 0)
+    monkeypatch.setattr(pieces, "ROWS", 2)
+    sizes, predict = [], hf_attn.tasks.predict.predict
+    monkeypatch.setattr(
+        "hf_attn.tasks.predict.predict", lambda *given, **how: sizes.append(len(given[1])) or predict(*given, **how)
+    )
+    predict_to(str(run), [str(path)], output=str(tmp_path / f"pieces{ending}"))
+    assert sum(sizes) == len(TEXTS) and 0 < max(sizes) <= 2
+    whole, found = (rows_in(tmp_path / f"{how}{ending}") for how in ("whole", "pieces"))
+    scores = [np.array([row.pop("score") for row in rows]) for rows in (whole, found)]
+    shares = [np.array([list(dict(row.pop("probabilities")).values()) for row in rows]) for rows in (whole, found)]
+    assert found == whole
+    np.testing.assert_allclose(scores[0], scores[1], atol=1e-6)
+    np.testing.assert_allclose(shares[0], shares[1], atol=1e-6)
+
+
+def lines_to(path):
+    path.write_text("\n\n".join(TEXTS))
+
+
+def rows_in(path):
+    if path.suffix == ".parquet":
+        return pyarrow.parquet.read_table(path).to_pylist()
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_what_is_wrong_in_the_last_piece_is_said_before_a_model_is_loaded(run, tmp_path, in_pieces, monkeypatch):
+    monkeypatch.setattr("hf_attn.tasks.predict.load", lambda *_: pytest.fail("a model is loaded"))
+    path = tmp_path / "a.jsonl"
+    path.write_text(LINES + '{"id": 7}\n')
+    with pytest.raises(InputError, match=rf"not text in 1 rows \(line {len(TEXTS) + 1} of a.jsonl"):
+        predict_to(str(run), [str(path)], output=str(tmp_path / "out.jsonl"))
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_images_of_a_large_table_are_predicted_in_pieces(tmp_path, in_pieces):
+    random = np.random.default_rng(0)
+    for at in range(5):
+        picture(at % 3, random).save(tmp_path / f"{at}.png")
+    (tmp_path / "a.csv").write_text("image,id\n" + "".join(f"{at}.png,{at}\n" for at in range(5)))
+    model = save_tiny_vit(tmp_path / "vit")
+    predict_to(str(model), [str(tmp_path / "a.csv")], output=str(tmp_path / "out.jsonl"))
+    rows = rows_in(tmp_path / "out.jsonl")
+    expected = hf_attn.predict(model, [str(tmp_path / f"{at}.png") for at in range(5)])
+    assert [row["id"] for row in rows] == list(range(5))
+    assert [row["label"] for row in rows] == [row["label"] for row in expected]

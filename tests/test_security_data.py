@@ -11,7 +11,7 @@ import pytest
 from datasets import Dataset, DatasetDict
 from datasets import Image as ImageFeature
 
-from hf_attn.cli.prediction_files import check_output, write_rows
+from hf_attn.cli.row_files import check_output, write_rows
 from hf_attn.data.decoding import decode
 from hf_attn.data.sources import load_splits
 from hf_attn.errors import InputError

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..interface.whole_files import write_text
-from .prediction_files import check_output, own_columns, task_of_run
+from .prediction_files import own_columns, task_of_run
+from .row_files import check_output
 
 if TYPE_CHECKING:
     from ..explain.attribution import Attribution

@@ -1,22 +1,17 @@
 """Predictions for texts or images, given or in a file, printed or written to one, for ``hf-attn predict``."""
 
-import json
-import os
-import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..data.pieces import Pieces, is_large
 from ..errors import InputError, nearest
 from ..interface.whole_files import whole
+from .row_files import Row, RowWriter, check_output, write_rows
 
 if TYPE_CHECKING:
+    from ..tasks.inputs.given import GivenFiles
     from ..tasks.table import Task
-
-OUTPUTS = (".jsonl", ".parquet")
-LINE_ENDS = re.compile("[\x85\u2028\u2029]")
-"""What some readers of a file take for the end of a line."""
-Row = dict[str, Any]
 
 
 def predict_to(
@@ -64,18 +59,78 @@ def predict_to(
     disable_progress_bar()
     task = task_of_run(run)
     columns = own_columns(task, {"text": text, "text_pair": text_pair, "image": image})
-    read = task.input.read_files(given, **columns, delimiter=delimiter, encoding=encoding)
-    kept = kept_columns(read.table, keep, read.used, {*task.target.COLUMNS}.union(*read.rows[:1]))
-    found = predict(
-        run, read.inputs, text_pair=read.text_pair, top_k=top_k or (None if output else 1), batch_size=batch_size
-    )
+    how = {**columns, "delimiter": delimiter, "encoding": encoding}
+    options: dict[str, Any] = {"top_k": top_k or (None if output else 1), "batch_size": batch_size}
+    if output is not None and len(given) == 1 and is_large(Path(given[0])):
+        pieces = Pieces(Path(given[0]), delimiter=delimiter, encoding=encoding, texts=("text", image or "image"))
+        predict_pieces(
+            run, pieces, lambda table: task.input.read_files(given, **how, table=table), output, keep, options
+        )
+        return
+    read = task.input.read_files(given, **how)
+    kept = rows_kept(task, read, keep)
+    found = predict(run, read.inputs, text_pair=read.text_pair, **options)
     if output is None:
         for row, answer in zip(read.rows, found, strict=True):
             print(task.target.printed(answer, printable(" / ".join(row.values()))))
     else:
-        told = [{name: column[at] for name, column in kept.items()} for at in range(len(found))]
-        write_rows(Path(output), [a | b | c for a, b, c in zip(told, read.rows, found, strict=True)])
+        write_rows(Path(output), joined(kept, read.rows, found))
         print(f"{len(found):,} predictions in {output}")
+
+
+def predict_pieces(
+    run: str,
+    pieces: Pieces,
+    read: "Callable[[Any], GivenFiles]",
+    output: str,
+    keep: Sequence[str],
+    options: dict[str, Any],
+) -> None:
+    """Predict a file that may be larger than memory; all of it is read and checked before a model is loaded.
+
+    Args:
+        run: As of :func:`predict_to`.
+        pieces: Of the file.
+        read: Makes inputs of a piece.
+        output: As of :func:`predict_to`; it appears when all is predicted.
+        keep: Columns of the file that go into it.
+        options: Of :func:`hf_attn.predict`.
+
+    Raises:
+        InputError: For what is wrong in the first piece in which something is.
+    """
+    from ..interface.progress import bar
+    from ..tasks.predict import load, predict
+
+    task = task_of_run(run)
+    total = 0
+    for table in bar(pieces, desc="check", unit="piece", leave=False):
+        given = read(table)
+        rows_kept(task, given, keep)
+        total += len(given.inputs)
+    model, processor = load(run)
+    types = {field.name: field.type for field in table.features.arrow_schema}
+    place = Path(output)
+    with bar(total=total, desc="predict", unit="row") as done, whole(place) as unfinished:
+        with RowWriter(unfinished, place.suffix.lower(), types) as writer:
+            for table in pieces:
+                given = read(table)
+                source = model if done.n else run  # what does not fit the run is told once
+                found = predict(source, given.inputs, text_pair=given.text_pair, processor=processor, **options)
+                writer.write(joined(rows_kept(task, given, keep), given.rows, found))
+                done.update(len(found))
+    print(f"{total:,} predictions in {output}")
+
+
+def joined(kept: Sequence[Row], rows: Sequence[Row], found: Sequence[Row]) -> list[Row]:
+    """Return rows of the output: columns of the file, what was given, and the answer."""
+    return [a | b | c for a, b, c in zip(kept, rows, found, strict=True)]
+
+
+def rows_kept(task: "Task", read: "GivenFiles", keep: Sequence[str]) -> list[Row]:
+    """Return what of a file's columns goes into the output, for each of its rows."""
+    kept = kept_columns(read.table, keep, read.used, {*task.target.COLUMNS}.union(*read.rows[:1]))
+    return [{name: column[at] for name, column in kept.items()} for at in range(len(read.inputs))]
 
 
 def own_columns(task: "Task", columns: dict[str, str | None]) -> dict[str, str | None]:
@@ -137,49 +192,3 @@ def task_of_run(run: str) -> "Task":
         return trained_task(run)[0] or first
     except InputError:
         return first
-
-
-def check_output(path: Path, overwrite: bool, given: Sequence[str] = (), endings: Sequence[str] = OUTPUTS) -> None:
-    """Refuse an output that cannot be written, that exists, or that is what is read."""
-    if path.suffix.lower() not in endings:
-        raise InputError(f"--output {path} must end in one of {', '.join(endings)}")
-    if path.exists() and not overwrite:
-        raise InputError(f"--output {path} exists: give another name, or --overwrite to replace it")
-    if path.exists() and (not path.is_file() or any(_is_same(path, name) for name in given)):
-        raise InputError(f"--output {path} is {'what is read' if path.is_file() else 'no file'}: give another name")
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise InputError(f"--output {path}: the folder {path.parent} does not exist or is not writable")
-
-
-def _is_same(path: Path, name: str) -> bool:
-    try:
-        return os.path.samefile(path, name)
-    except (OSError, ValueError):  # a text, and no file
-        return False
-
-
-def write_rows(path: Path, rows: Sequence[Row]) -> None:
-    """Write predictions, one row a text; the file appears only when it is complete."""
-    with whole(path) as place:
-        if path.suffix.lower() == ".jsonl":
-            lines = (json.dumps(row, ensure_ascii=False, default=str) for row in rows)
-            place.write_text("".join(LINE_ENDS.sub(escaped, line) + "\n" for line in lines), "utf-8")
-        else:
-            import pyarrow
-            import pyarrow.parquet
-
-            columns = {name: [row[name] for row in rows] for name in rows[0]}
-            arrays = {
-                name: pyarrow.array(
-                    [list(value.items()) for value in values], pyarrow.map_(pyarrow.string(), pyarrow.float64())
-                )
-                if name == "probabilities"
-                else pyarrow.array(values)
-                for name, values in columns.items()
-            }
-            pyarrow.parquet.write_table(pyarrow.table(arrays), place)
-
-
-def escaped(found: re.Match[str]) -> str:
-    """Return a character as JSON spells it in ASCII."""
-    return f"\\u{ord(found[0]):04x}"

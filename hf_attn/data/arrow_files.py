@@ -25,7 +25,7 @@ def read_parquet(path: Path) -> Rows:
     except (pyarrow.ArrowInvalid, pyarrow.ArrowIOError, pyarrow.ArrowNotImplementedError, OSError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} is not a parquet file, or it is cut short or damaged: {reason}") from None
-    return _plain(table)
+    return plain(table)
 
 
 def read_arrow(path: Path) -> Rows:
@@ -43,10 +43,11 @@ def read_arrow(path: Path) -> Rows:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} is not an Arrow file or stream, or it is cut short or damaged: {reason}") from None
     refuse_duplicates(table.schema.names, str(path))
-    return _plain(table)
+    return plain(table)
 
 
-def _plain(table: Any) -> Rows:
+def plain(table: Any) -> Rows:
+    """The rows of a table of pyarrow, in types that are read; what is not UTF-8 is told."""
     unusable = {}
     for place, field in enumerate(table.schema):
         column, why = _plain_column(table.column(place))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from .reading import Rows
@@ -13,6 +14,7 @@ INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE)
 PADDED = re.compile(r"[+-]?0\d")
 TRUTH = {"true": True, "false": False}
+PLAIN = ("int", "float", "bool", "text", "null")
 
 
 def settle(files: Sequence[Rows], texts: Collection[str | None] = ()) -> None:
@@ -27,26 +29,65 @@ def settle(files: Sequence[Rows], texts: Collection[str | None] = ()) -> None:
         files: whose columns are changed.
         texts: columns of which the fields of a csv file stay as they are written.
     """
-    for name in dict.fromkeys(name for rows in files for name in rows.table.column_names):
-        having = [rows for rows in files if name in rows.table.column_names]
+    goals = goals_of([seen_in(rows, texts) for rows in files])
+    for rows in files:
+        convert(rows, goals)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one file, or a piece of it, says of the type of a column.
+
+    Attributes:
+        kind: the type that the file gives it; None where the file gives none, as csv.
+        could: what all its texts could be, where the file gives no type: ``whole``, ``int``, ``float``, ``bool``.
+        given: whether there is any value in such a column.
+    """
+
+    kind: str | None
+    could: frozenset[str] = frozenset()
+    given: bool = True
+
+
+def seen_in(rows: Rows, texts: Collection[str | None] = ()) -> dict[str, Seen]:
+    """Return what the rows say of the type of each column but those in ``texts``."""
+    found = {}
+    for name in rows.table.column_names:
         if name in texts:
             continue
-        fields = [rows.table[name].to_pylist() for rows in having if name in rows.untyped]
-        kinds = {_kind(rows, name) for rows in having if name not in rows.untyped} - {"null"}
+        if name not in rows.untyped:
+            found[name] = Seen(_kind(rows, name))
+            continue
+        values = [value for text in rows.table[name].to_pylist() if (value := text.strip())]
+        could = frozenset(kind for kind, holds in COULD.items() if all(map(holds, values)))
+        found[name] = Seen(None, could, bool(values))
+    return found
+
+
+def goals_of(files: Sequence[dict[str, Seen]]) -> dict[str, str]:
+    """Return the type of each column that is to be converted, of what each file says."""
+    goals = {}
+    for name in dict.fromkeys(name for seen in files for name in seen):
+        seen = [one[name] for one in files if name in one]
+        fields = [one for one in seen if one.kind is None]
+        kinds = {one.kind for one in seen if one.kind is not None} - {"null"}
         if fields:
             kinds.add(_kind_of_texts(fields, kinds))
         if kinds <= {"int", "float", "bool", "text"} and (len(kinds) > 1 or fields):
             goal = "text" if "text" in kinds else "float" if kinds == {"int", "float"} else next(iter(kinds))
             if len(kinds) == 1 or goal in ("text", "float"):
-                for rows in having:
-                    _convert(rows, name, goal)
+                goals[name] = goal
         elif fields:
-            goal = _kind_of_texts(fields, set())
-            for rows in having:
-                if name in rows.untyped:
-                    _convert(rows, name, goal)
-    for rows in files:
-        rows.untyped = frozenset()
+            goals[name] = _kind_of_texts(fields, set())
+    return goals
+
+
+def convert(rows: Rows, goals: Mapping[str, str]) -> None:
+    """Give the columns of a file their types, in place; a column that the file has typed otherwise keeps its type."""
+    for name in set(goals).intersection(rows.table.column_names):
+        if name in rows.untyped or _kind(rows, name) in PLAIN:
+            _convert(rows, name, goals[name])
+    rows.untyped = frozenset()
 
 
 def _kind(rows: Rows, name: str) -> str:
@@ -74,13 +115,15 @@ def _has_names(metadata: dict[bytes, bytes] | None, name: str) -> bool:
         return False
 
 
-def _kind_of_texts(columns: list[list[str]], beside: set[str]) -> str:
-    given = [value for values in columns for text in values if (value := text.strip())]
-    if beside == {"bool"} and given and all(value.lower() in TRUTH for value in given):
+def _kind_of_texts(fields: Sequence[Seen], beside: set[str]) -> str:
+    """Type of the texts of several files, beside columns of a type of their own."""
+    given = any(one.given for one in fields)
+    could = frozenset.intersection(*(one.could for one in fields))
+    if beside == {"bool"} and given and "bool" in could:
         return "bool"
-    if given and all(map(INTEGER.fullmatch, given)):
-        return "int" if all(-(2**63) <= int(value) < 2**63 for value in given) else "text"
-    if given and all(NUMBER.fullmatch(value) and not PADDED.match(value) and _is_held(value) for value in given):
+    if given and "whole" in could:
+        return "int" if "int" in could else "text"
+    if given and "float" in could:
         return "float"
     return "text" if given or not beside else next(iter(beside))
 
@@ -88,6 +131,15 @@ def _kind_of_texts(columns: list[list[str]], beside: set[str]) -> str:
 def _is_held(number: str) -> bool:
     """Whether float64 has this number, if it is a whole one."""
     return not INTEGER.fullmatch(number) or (len(number) < 309 and int(float(number)) == int(number))
+
+
+COULD: dict[str, Callable[[str], bool]] = {
+    "whole": lambda value: bool(INTEGER.fullmatch(value)),
+    "int": lambda value: bool(INTEGER.fullmatch(value)) and len(value) < 21 and -(2**63) <= int(value) < 2**63,
+    "float": lambda value: bool(NUMBER.fullmatch(value)) and not PADDED.match(value) and _is_held(value),
+    "bool": lambda value: value.lower() in TRUTH,
+}
+"""What a text could be."""
 
 
 def _convert(rows: Rows, name: str, goal: str) -> None:
@@ -102,9 +154,15 @@ def _convert(rows: Rows, name: str, goal: str) -> None:
         made = [readers[goal](value) if value.strip() else None for value in values]
     else:
         made = [None if value is None else float(value) if goal == "float" else _spelled(value) for value in values]
-    kind = {"int": pyarrow.int64(), "float": pyarrow.float64(), "bool": pyarrow.bool_(), "text": pyarrow.string()}
     place = rows.table.column_names.index(name)
-    rows.table = rows.table.set_column(place, name, pyarrow.array(made, kind[goal]))
+    rows.table = rows.table.set_column(place, name, pyarrow.array(made, arrow_type(goal)))
+
+
+def arrow_type(kind: str) -> Any:
+    """Return pyarrow's type of a column: ``int``, ``float``, ``bool`` or ``text``."""
+    import pyarrow
+
+    return {"int": pyarrow.int64, "float": pyarrow.float64, "bool": pyarrow.bool_, "text": pyarrow.string}[kind]()
 
 
 def _truth(value: str) -> bool:

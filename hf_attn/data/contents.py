@@ -46,7 +46,7 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     most, parts, total = max(LEAST_BOMB, BOMB * path.stat().st_size), [], 0
     try:
-        with _unpacked(path, kind) as file:
+        with opened(path) as file:
             while part := file.read(BLOCK):
                 parts.append(part)
                 total += len(part)
@@ -58,12 +58,14 @@ def read_bytes(path: Path) -> bytes:
     return b"".join(parts)
 
 
-def _unpacked(path: Path, kind: str) -> Any:
-    import pyarrow
-
+def opened(path: Path) -> Any:
+    """Return a file of the bytes of a file, unpacked."""
+    kind = path.suffix.lower()
     if kind == ".zst":
+        import pyarrow
+
         return pyarrow.input_stream(str(path), compression="zstd")
-    return {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}[kind](path)  # type: ignore[operator]
+    return {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(kind, open)(path, "rb")  # type: ignore[operator]
 
 
 def read_text(path: Path, encoding: str | None = None) -> str:

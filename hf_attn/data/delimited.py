@@ -25,7 +25,7 @@ class Unreadable(Exception):
     """Fields that do not come apart: the line where the row begins, where it ends, and why."""
 
 
-def read_delimited(text: str, path: Path, kind: str, delimiter: str | None = None) -> Rows:
+def read_delimited(text: str, path: Path, kind: str, delimiter: str | None = None, skipped: int = 0) -> Rows:
     """The rows of a csv or tsv file, all of them texts.
 
     A first line ``sep=;`` names the delimiter. Columns without name and value, blank fields beyond the header and
@@ -36,6 +36,7 @@ def read_delimited(text: str, path: Path, kind: str, delimiter: str | None = Non
         path: for messages.
         kind: ``csv`` or ``tsv``.
         delimiter: between fields; that of the kind by default.
+        skipped: lines of the file that stand between the header and the rows and are not in the text.
 
     Raises:
         InputError: quotes that are not closed, rows of unequal length, a column named twice, another delimiter.
@@ -48,7 +49,8 @@ def read_delimited(text: str, path: Path, kind: str, delimiter: str | None = Non
     text = re.sub("\r+\n", "\r\n", text) if "\n" in text else text.replace("\r", "\n")
     if stated := re.match(r"sep=(.)\r?\n", text):
         delimiter, text = given and delimiter or stated[1], "\n" + text[stated.end() :]
-    rows, lines = _fields(text, delimiter, path, kind)
+    rows, lines = _fields(text, delimiter, path, kind, skipped)
+    lines = [lines[0], *(line + skipped for line in lines[1:])]
     header = [name.strip() for name in rows[0]]
     _refuse_one_column(header, delimiter, path, kind)
     rows, lines = _even(rows, lines, len(header), delimiter, path)
@@ -73,7 +75,7 @@ def check_delimiter(delimiter: str | None) -> str | None:
     return found
 
 
-def _fields(text: str, delimiter: str, path: Path, kind: str) -> Parsed:
+def _fields(text: str, delimiter: str, path: Path, kind: str, skipped: int) -> Parsed:
     """Rows of fields; quotes that are no quoting, or that a backslash escapes, are taken for what they are."""
     placeholder = next(chr(code) for code in range(0xE000, 0xF8FF) if chr(code) not in text)
     whole = re.sub("\r(?!\n)", placeholder, text)  # a carriage return within a line ends none
@@ -88,6 +90,7 @@ def _fields(text: str, delimiter: str, path: Path, kind: str) -> Parsed:
             parsed = _single_quoted(whole, delimiter) or parsed
     except Unreadable as error:
         begin, end, reason = error.args
+        begin, end = begin + skipped, end + skipped
         parsed = plain if is_plain else _backslashed(whole, delimiter)
         if not parsed[0]:
             at = f" (line {end})" if end > begin + 1 else ""

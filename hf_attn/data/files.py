@@ -87,7 +87,7 @@ def read_files(
     found = [_rows(path, delimiter, encoding) for path in paths]
     settle([rows for parts in found for rows in parts.values()], texts)
     return [
-        {name: _dataset(rows, path, len(parts) > 1 and name) for name, rows in parts.items()}
+        {name: as_dataset(rows, path, len(parts) > 1 and name) for name, rows in parts.items()}
         for path, parts in zip(paths, found, strict=True)
     ]
 
@@ -136,7 +136,12 @@ def _not_read(path: Path, kind: str) -> str:
     return f"{path}: extension '{path.suffix}' is not read; expected one of {', '.join(READERS)}{cure}"
 
 
-def _dataset(rows: Rows, path: Path, split: str | bool) -> Dataset:
+def as_dataset(rows: Rows, path: Path, split: str | bool = False) -> Dataset:
+    """Return the rows of a file, or of a split in it, which know where they stand in it.
+
+    Raises:
+        InputError: a column of a type that cannot be read.
+    """
     from datasets import Dataset
 
     try:

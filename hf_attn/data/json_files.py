@@ -47,10 +47,10 @@ def read_json(text: str, path: Path, splits: frozenset[str]) -> dict[str, Rows]:
     return {"": _rows(content, path)}
 
 
-def read_jsonl(text: str, path: Path) -> Rows:
-    """The rows of a file of one JSON object a line; see :func:`read_json`."""
+def read_jsonl(text: str, path: Path, first: int = 1) -> Rows:
+    """The rows of a file of one JSON object a line; see :func:`read_json`. ``first`` numbers the first line."""
     rows, numbers = [], []
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(text.split("\n"), start=first):
         if not line.strip():
             continue
         try:

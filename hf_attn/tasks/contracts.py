@@ -62,7 +62,10 @@ class Input(Protocol):
         """Return what a user gives in Python, checked, with a length."""
 
     def read_files(self, given: Sequence[str], **how: Any) -> Any:
-        """Return what a user gives on the command line, as ``GivenFiles``; ``how`` names its columns and their file."""
+        """Return what a user gives on the command line, as ``GivenFiles``.
+
+        ``how`` names its columns, says how their file is read, and may hold its rows, or some of them, as ``table``.
+        """
 
     def trained_on_pairs(self, source: str) -> bool | None:
         """Return whether a run was trained on pairs; None where that is not known."""

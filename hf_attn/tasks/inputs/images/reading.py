@@ -10,7 +10,12 @@ from ..given import GivenFiles, for_tables
 
 
 def read_files(
-    given: Sequence[str], *, image: str | None = None, delimiter: str | None = None, encoding: str | None = None
+    given: Sequence[str],
+    *,
+    image: str | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    table: Any = None,
 ) -> GivenFiles:
     """Return what a command was given as images, and the table that they are from, where there is one.
 
@@ -19,16 +24,17 @@ def read_files(
         image: column of the images, or of their paths, in that file; ``image`` by default.
         delimiter: between the fields of a csv or tsv file.
         encoding: of a file of text; UTF-8 by default.
+        table: the rows of that file, or some of them, where they are read already.
 
     Raises:
         InputError: nothing there, or a column that holds no images.
     """
-    names, sources, table = _given(given, image, delimiter, encoding)
+    names, sources, table = _given(given, image, delimiter, encoding, table)
     return GivenFiles(sources, [{"image": without_surrogates(name)} for name in names], table, (image or "image",))
 
 
 def _given(
-    given: Sequence[str], column: str | None, delimiter: str | None, encoding: str | None
+    given: Sequence[str], column: str | None, delimiter: str | None, encoding: str | None, table: Any
 ) -> tuple[list[str], list[Any], Any]:
     """Names and sources of images, and their table; arguments as of :func:`read_files`."""
     from ....data.contents import extension
@@ -37,7 +43,7 @@ def _given(
 
     path = Path(given[0])
     if len(given) == 1 and (extension(path) in READERS or (delimiter is not None and path.is_file())):
-        return _from_table(path, column or "image", delimiter, encoding)
+        return _from_table(path, column or "image", delimiter, encoding, table)
     for_tables(image=column, delimiter=delimiter, encoding=encoding)
     files: list[Path] = []
     for name in given:
@@ -53,7 +59,7 @@ def _given(
 
 
 def _from_table(
-    path: Path, column: str, delimiter: str | None, encoding: str | None
+    path: Path, column: str, delimiter: str | None, encoding: str | None, table: Any
 ) -> tuple[list[str], list[Any], Any]:
     from datasets import DatasetDict
 
@@ -63,7 +69,9 @@ def _from_table(
 
     if not path.exists():
         raise InputError(f"no such file: {path}")
-    table = located(read(path, delimiter=delimiter, encoding=encoding, texts=(column,)), column, path)
+    if table is None:
+        table = read(path, delimiter=delimiter, encoding=encoding, texts=(column,))
+    table = located(table, column, path)
     check_images(DatasetDict({str(path): table}), column)
     values = [value for batch in image_column(table, column) for value in batch]
     sources = [source_of(value) for value in values]

@@ -23,6 +23,7 @@ def read_files(
     text_pair: str | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
+    table: Any = None,
 ) -> GivenFiles:
     """Return what a command was given as texts, and the table that they are from, where there is one.
 
@@ -32,12 +33,13 @@ def read_files(
         text_pair: Column of the second texts in the file; where a text is given, the second text itself.
         delimiter: Between the fields of a csv or tsv file.
         encoding: Of a file of text; UTF-8 by default.
+        table: The rows of the file, or some of them, where they are read already.
 
     Raises:
         InputError: The file is missing, unreadable or of a kind that is not read, or has no such column; several files;
             an option for files and no file.
     """
-    texts, pairs, table = _given(given, text, text_pair, delimiter, encoding)
+    texts, pairs, table = _given(given, text, text_pair, delimiter, encoding, table)
     found = read(texts, pairs)
     rows = [{"text": first} for first in found.texts]
     for row, second in zip(rows, found.text_pair or [], strict=False):
@@ -46,7 +48,12 @@ def read_files(
 
 
 def _given(
-    given: Sequence[str], text: str | None, text_pair: str | None, delimiter: str | None, encoding: str | None
+    given: Sequence[str],
+    text: str | None,
+    text_pair: str | None,
+    delimiter: str | None,
+    encoding: str | None,
+    table: Any,
 ) -> tuple[list[str], list[str] | None, Any]:
     """The texts, the second texts where there are pairs, and their table; arguments as of :func:`read_files`."""
     path = file_of(given)
@@ -64,9 +71,10 @@ def _given(
                 f"{path} has no columns, so --text and --text_pair do not apply: expected a text a line, or fields "
                 "and --delimiter"
             )
-        return read_lines(path, encoding), None, None
+        return (read_lines(path, encoding) if table is None else list(table["text"])), None, None
     try:
-        table = read_table(path, delimiter=delimiter, encoding=encoding, texts=("text",))
+        if table is None:
+            table = read_table(path, delimiter=delimiter, encoding=encoding, texts=("text",))
     except InputError as error:
         raise error if ends_like_a_file(given[0]) else InputError(f"{error}{AS_TEXTS}") from None
     names = [column_name(table, text, path), *([text_pair] if text_pair else [])]
