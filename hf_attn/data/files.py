@@ -15,6 +15,7 @@ from .json_files import read_json, read_jsonl
 from .origin import mark
 from .reading import Rows, no_rows
 from .signatures import disguised
+from .token_columns import read_token_columns
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -25,7 +26,8 @@ SPLITS = {
     "test": ("test", "testing"),
 }
 NAMES = frozenset(name for names in SPLITS.values() for name in names)
-TEXTS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
+TOKEN_A_LINE = (".conll", ".conllu", ".bio", ".iob", ".iob2", ".bioes")
+TEXTS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", *TOKEN_A_LINE)
 BINARY: dict[str, Callable[[Path], Rows]] = {
     ".parquet": read_parquet,
     ".arrow": read_arrow,
@@ -38,14 +40,16 @@ CURES = {
     **dict.fromkeys((".zip", ".tar", ".tgz", ".rar", ".7z"), "unpack it and give the folder or a file of it"),
     **dict.fromkeys((".pkl", ".pickle", ".pt", ".pth", ".joblib"), "it may run code, so save it as parquet"),
     **dict.fromkeys((".npy", ".npz", ".h5", ".hdf5", ".mat", ".rds", ".sav", ".dta"), "save it as parquet or csv"),
-    ".txt": "if its lines are fields, say between which character by --delimiter",
+    ".txt": "if its lines are fields, say between which character by --delimiter; if they are a token and its tags, "
+    "name it .conll",
     "": "give the file the extension of what it holds",
 }
 
 
 def split_of(name: str) -> str | None:
-    """The split that a name stands for."""
-    return next((split for split, names in SPLITS.items() if name.lower() in names), None)
+    """The split that a name stands for; those of Universal Dependencies end in ``-ud-train`` and its like."""
+    last = name.lower().rpartition("-ud-")[2]
+    return next((split for split, names in SPLITS.items() if last in names), None)
 
 
 def read(
@@ -109,6 +113,8 @@ def _rows(path: Path, delimiter: str | None, encoding: str | None) -> dict[str, 
             found = {"": read_delimited(text, path, "tsv" if kind == ".tsv" else "csv", delimiter)}
         elif kind == ".json":
             found = read_json(read_text(path, encoding), path, NAMES)
+        elif kind in TOKEN_A_LINE:
+            found = {"": read_token_columns(read_text(path, encoding), path)}
         elif kind in TEXTS:
             found = {"": read_jsonl(read_text(path, encoding), path)}
         else:

@@ -46,7 +46,7 @@ def rows_of(columns: Columns, numbers: Sequence[int], unit: str) -> Rows:
 
     arrays, unusable = {}, {}
     for name, values in columns.items():
-        values = _without_nan_beside_others(values)
+        values = _spans_as_objects(_without_nan_beside_others(values))
         try:
             arrays[name] = pyarrow.array(values)
         except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, OverflowError) as error:
@@ -60,6 +60,22 @@ def _without_nan_beside_others(values: list[Any]) -> list[Any]:
     if all(value is None or isinstance(value, int | float) for value in values):
         return values
     return [None if isinstance(value, float) and math.isnan(value) else value for value in values]
+
+
+def _spans_as_objects(values: list[Any]) -> list[Any]:
+    """Lists of ``[start, end, label]``, as annotation tools write them, as objects with these keys."""
+    if not any(map(_is_spans, values)) or not all(value is None or value == [] or _is_spans(value) for value in values):
+        return values
+    keys = ("start", "end", "label")
+    return [value and [dict(zip(keys, span, strict=True)) for span in value] for value in values]
+
+
+def _is_spans(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(map(_is_span, value))
+
+
+def _is_span(value: Any) -> bool:
+    return isinstance(value, list) and [type(item) for item in value] == [int, int, str]
 
 
 def _mixed(name: str, values: list[Any], numbers: Sequence[int], unit: str, error: Exception) -> str:
