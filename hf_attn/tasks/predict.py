@@ -76,7 +76,8 @@ def outputs(model: "PreTrainedModel", given: Any, processor: Any, batch_size: in
 
 def target_of(model: "PreTrainedModel", outputs: Any) -> "Target":
     """Return what a trained model says, of which some outputs are known."""
-    return task_of(model).target.of_model(model, np.shape(outputs)[-1])
+    count = outputs.shape[-1] if isinstance(outputs, np.ndarray) else int(model.config.num_labels or 1)
+    return task_of(model).target.of_model(model, count)
 
 
 def load_processor(model: "PreTrainedModel") -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 Outputs = Callable[[nn.Module, Batch], "Tensor | Sequence[Any]"]
-"""What is kept of a model for a batch without labels and ids: one item a row."""
+"""What is kept of a model for a batch without labels and ids: one item a row. Where a row may come in several windows,
+which have its id, it is an item a window, and these have ``joined``, which makes them that of the row."""
+TOLD = "window"
+"""What of a batch is told ``outputs`` though it is no input of a model."""
 Part = tuple[np.ndarray, "np.ndarray | list[Any]", "np.ndarray | list[Any] | None"]
 
 
@@ -80,18 +84,30 @@ def run(
     with evaluation_mode(model), torch.inference_mode(), context or nullcontext():
         for batch in batches:
             batch = to_device(batch, device)
-            parts.append((batch["ids"], outputs(model, model_inputs(batch)), batch.get("labels")))
+            inputs = model_inputs(batch) | {name: batch[name] for name in (TOLD,) if name in batch}
+            parts.append((batch["ids"], outputs(model, inputs), batch.get("truth", batch.get("labels"))))
     # a copy from a GPU waits for it: once, at the end
     return [(ids.cpu().numpy(), _on_cpu(found), None if true is None else _on_cpu(true)) for ids, found, true in parts]
 
 
 def in_order(parts: Sequence[Part]) -> Predictions:
-    """Put parts of :func:`run` together, rows by their ids."""
+    """Put parts of :func:`run` together, rows by their ids, and the windows of a row to one item."""
     ids = np.concatenate([part[0] for part in parts])
-    order = np.argsort(ids)
+    order = np.argsort(ids, kind="stable")
     labelled = parts[0][2] is not None
     truth = _joined([part[2] for part in parts], order) if labelled else None
-    return Predictions(ids[order], _joined([part[1] for part in parts], order), truth)
+    found = Predictions(ids[order], _joined([part[1] for part in parts], order), truth)
+    return _rows_whole(found) if len(np.unique(ids)) < len(ids) else found
+
+
+def _rows_whole(windows: Predictions) -> Predictions:
+    """One item a row, of items of windows; the truth of a row is with one of them."""
+    ids, starts = np.unique(windows.ids, return_index=True)
+    groups = [slice(start, end) for start, end in itertools.pairwise([*starts.tolist(), len(windows)])]
+    outputs = [windows.outputs[some] for some in groups]
+    truth = windows.labels
+    labels = None if truth is None else [next(one for one in truth[some] if one is not None) for some in groups]
+    return Predictions(ids, [items[0].joined(items) if len(items) > 1 else items[0] for items in outputs], labels)
 
 
 def _on_cpu(items: Tensor | Sequence[Any]) -> np.ndarray | list[Any]:

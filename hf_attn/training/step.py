@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Batch = dict[str, Tensor]
-ASIDE = ("ids", "labels", "rationale")
-"""What a batch holds that is no input of a model."""
+ASIDE = ("ids", "labels", "rationale", "window", "truth")
+"""What a batch holds that is no input of a model: ``window`` says where its tokens stand, ``truth`` what its rows are
+where ``labels`` are those of tokens."""
 LossFn = Callable[[nn.Module, Batch], Tensor]
 """Loss SUMMED over the items of a batch, ()."""
 CountFn = Callable[[Batch], Tensor]

@@ -50,11 +50,13 @@ class Examples:
             return []
         found = []
         for row, prediction, label in zip(rows, said, true, strict=True):
-            example = self.split[row]
-            pair = example[self.args.text_pair] if self.args.text_pair else None
-            text = example[self.args.text]
-            found.append(attend(model, self.tokenizer, text, pair, prediction=prediction, label=label))
+            found.append(attend(model, self.tokenizer, *self.texts(row), prediction=prediction, label=label))
         return found
+
+    def texts(self, row: int) -> tuple[str, str | None]:
+        """Return the text of a row, and the second one of a pair."""
+        example = self.split[row]
+        return example[self.args.text], example[self.args.text_pair] if self.args.text_pair else None
 
     def pictures(self, seen: Sequence[AttentionExample]) -> list[Picture]:
         """Return what draws the first of them."""

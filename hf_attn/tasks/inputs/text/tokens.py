@@ -17,7 +17,7 @@ from .encoding import encode, limit, lookalike
 from .rationales import with_rationales
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from accelerate import Accelerator
     from datasets import Dataset, DatasetDict
@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 CHUNK = 1000
 """Rows tokenized at once."""
+WHOLE = ("window", "truth")
+"""What of a row goes into a batch as it is."""
 
 
 def load_splits(
@@ -132,7 +134,7 @@ def tokenize(
         log.warning("the tokenizer puts nothing between the two texts of a pair: the model cannot tell where one ends")
     tokenized = {}
     for name, split in splits.items():
-        _tell_lookalikes(split, tokenizer, [text, text_pair], name)
+        tell_lookalikes(split, tokenizer, [text, text_pair], name)
         table = _tokens(split, tokenizer, text, text_pair, max_length, name if progress else None)
         if "labels" in split.column_names:
             table = table.append_column("labels", split.with_format("arrow")["labels"][:])
@@ -143,7 +145,8 @@ def tokenize(
     return DatasetDict(tokenized)
 
 
-def _tell_lookalikes(split: Dataset, tokenizer: Any, columns: list[str | None], name: str) -> None:
+def tell_lookalikes(split: Dataset, tokenizer: Any, columns: list[str | None], name: str) -> None:
+    """Say which texts hold the spelling of a special token, which is read as text."""
     pattern = lookalike(tokenizer)
     found = [match[0] for column in filter(None, columns) for text in split[column] if (match := pattern.search(text))]
     if found:
@@ -178,8 +181,9 @@ def _tokens(
 class Padding:
     """Makes a batch of rows: padded to the longest, rounded up, as int64 tensors of (rows, tokens).
 
-    Also in the batch, where the rows have them: ``labels`` ((rows,) int64 or float32, or (rows, labels) float32),
-    ``ids`` ((rows,) int64) and ``rationale`` ((rows, tokens) float32, 0 at padding).
+    Also in the batch, where the rows have them: ``labels`` ((rows,) int64 or float32, or (rows, labels) float32, or
+    int64; padded to (rows, tokens) if ``values`` say by what), ``ids`` ((rows,) int64), ``rationale`` ((rows, tokens)
+    float32, 0 at padding), and as lists, an item a row, ``window`` and ``truth``.
     """
 
     values: dict[str, int]
@@ -187,11 +191,11 @@ class Padding:
     multiple: int
     limit: int
 
-    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         """Put the rows together."""
         longest = max(len(row["input_ids"]) for row in rows)
         width = max(longest, min(-(-longest // self.multiple) * self.multiple, self.limit))
-        batch = {}
+        batch: dict[str, Any] = {}
         for name, value in self.values.items():
             if name in rows[0]:
                 padded = np.full((len(rows), width), value, dtype=np.int64)
@@ -205,16 +209,21 @@ class Padding:
                 tokens = len(row["rationale"])
                 marked[index, width - tokens if self.side == "left" else 0 :][:tokens] = row["rationale"]
             batch["rationale"] = torch.from_numpy(marked)
-        if "labels" in rows[0]:
+        if "labels" in rows[0] and "labels" not in self.values:
             labels = np.asarray([row["labels"] for row in rows])
             batch["labels"] = torch.from_numpy(labels.astype(np.int64 if labels.dtype.kind in "iu" else np.float32))
         if "ids" in rows[0]:
             batch["ids"] = torch.tensor([row["ids"] for row in rows])
-        return batch
+        return batch | {name: [row[name] for row in rows] for name in WHOLE if name in rows[0]}
 
 
-def collate(tokenizer: Any, pad_to_multiple_of: int = 8) -> Padding:
+def collate(tokenizer: Any, pad_to_multiple_of: int = 8, padded: Mapping[str, int] | None = None) -> Padding:
     """The function that makes batches of a tokenizer's rows; lengths are rounded up, for fewer shapes.
+
+    Args:
+        tokenizer: of transformers.
+        pad_to_multiple_of: see above.
+        padded: what else of a row has a number for each token, such as a target's labels, and what pads it.
 
     Raises:
         InputError: the tokenizer has no padding token.
@@ -222,4 +231,9 @@ def collate(tokenizer: Any, pad_to_multiple_of: int = 8) -> Padding:
     if tokenizer.pad_token_id is None:
         raise InputError(f"the tokenizer {tokenizer.name_or_path} has no padding token: set tokenizer.pad_token")
     values = {"input_ids": tokenizer.pad_token_id, "attention_mask": 0, "token_type_ids": tokenizer.pad_token_type_id}
-    return Padding(values, tokenizer.padding_side, pad_to_multiple_of, int(min(tokenizer.model_max_length, 2**31)))
+    return Padding(
+        {**values, **(padded or {})},
+        tokenizer.padding_side,
+        pad_to_multiple_of,
+        int(min(tokenizer.model_max_length, 2**31)),
+    )

@@ -1,0 +1,159 @@
+"""Rows of windows: texts of any length, read in windows that overlap, with what a target says of their tokens."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ....data.origin import where
+from ...windows import Window, windows_of
+from .agreement import check_token_ids, fitted, padding
+from .encoding import Piece, in_windows, limit
+from .padding_read import reads_padding
+from .prediction import in_batches
+from .tokens import CHUNK, Padding, tell_lookalikes
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+    from datasets import Dataset, DatasetDict
+    from transformers import PreTrainedModel
+
+log = logging.getLogger(__name__)
+
+Align = Callable[[Mapping[str, Any], Window], "list[int] | None"]
+"""Makes a row's annotation the labels of a window of it: of its tokens, or whatever a target learns from; None where
+the window holds nothing to learn."""
+BEFORE = "before"
+"""Column of what is read before each window of a text, such as a question."""
+
+
+def windowed(
+    splits: DatasetDict, tokenizer: Any, max_length: int | None, accelerator: Accelerator, align: Align
+) -> DatasetDict:
+    """Make the rows of a run, one a window, in memory.
+
+    Args:
+        splits: with ``text``, ``words`` (characters of each word, start and end in turn; may be empty), ``before``
+            where something is read before each window, and ``labels`` where there are any.
+        tokenizer: of transformers.
+        max_length: tokens of a window, special ones included.
+        accelerator: whose main process shows a bar.
+        align: of the target.
+
+    Returns:
+        For each split the tokenizer's columns, ``labels``, and ``ids``, the number of the row that a window is of. What
+        is scored has ``window`` and ``truth`` beside: the row's labels in its first window, null in the others.
+
+    Raises:
+        InputError: a tokenizer that tells no places, or no room for text.
+    """
+    from datasets import Dataset, DatasetDict
+
+    made = {}
+    for name, split in splits.items():
+        tell_lookalikes(split, tokenizer, ["text"], name)
+        table = _table(split, tokenizer, max_length, align, name, accelerator.is_main_process)
+        made[name] = Dataset(table)
+        longest = limit(tokenizer, max_length)
+        if longest is not None and len(table) > len(split):
+            log.info("%s: %d texts are read in %d windows of up to %d tokens", name, len(split), len(table), longest)
+    return DatasetDict(made)
+
+
+def _table(split: Dataset, tokenizer: Any, max_length: int | None, align: Align, name: str, progress: bool) -> Any:
+    import pyarrow
+
+    from ....interface.progress import bar
+
+    types = {"input_ids": pyarrow.int32(), "attention_mask": pyarrow.int8(), "token_type_ids": pyarrow.int8()}
+    numbers = pyarrow.list_(pyarrow.int32())
+    window_type = pyarrow.struct(
+        [("text", pyarrow.string()), *((part, numbers) for part in ("places", "words", "spans"))]
+    )
+    labelled, learnt = "labels" in split.column_names, name == "train"
+    truth_type = split.features.arrow_schema.field("labels").type if labelled else None
+    batches, lost = [], []
+    for at in bar(range(0, len(split), CHUNK), desc=f"tokenize {name}", disable=not progress, leave=False):
+        rows = split.select(range(at, min(at + CHUNK, len(split)))).to_list()
+        columns: dict[str, list[Any]] = {}
+        for number, row, pieces in zip(
+            range(at, at + CHUNK), rows, _encoded(rows, tokenizer, max_length, at), strict=False
+        ):
+            windows = windows_for(row, pieces)
+            answered = sum(len(window.firsts) for window in windows)
+            if len(windows[0].spans) > answered:
+                lost.append((number, len(windows[0].spans) - answered))
+            for place, (window, (inputs, _)) in enumerate(zip(windows, pieces, strict=True)):
+                labels = align(row, window) if labelled else None
+                if learnt and labels is None:
+                    continue
+                cells = {**inputs, "ids": number}
+                if labelled and learnt:
+                    cells["labels"] = labels
+                if not learnt:
+                    cells["window"] = window.column()
+                if labelled and not learnt:
+                    cells["truth"] = None if place else row["labels"]
+                for key, value in cells.items():
+                    columns.setdefault(key, []).append(value)
+        if not columns:
+            continue
+        kinds = {**{key: pyarrow.list_(kind) for key, kind in types.items()}, "ids": pyarrow.int64()}
+        kinds |= {"labels": numbers, "window": window_type, "truth": truth_type}
+        batches.append(pyarrow.record_batch({key: pyarrow.array(cells, kinds[key]) for key, cells in columns.items()}))
+    if lost:
+        words, example = sum(count for _, count in lost), where(split, [number for number, _ in lost])
+        log.warning("%s: the tokenizer leaves no token of %d words (%s): no tag is said of them", name, words, example)
+    return pyarrow.Table.from_batches(batches)
+
+
+def _encoded(
+    rows: Sequence[Mapping[str, Any]], tokenizer: Any, max_length: int | None, first: int
+) -> list[list[Piece]]:
+    before = [row[BEFORE] for row in rows] if BEFORE in rows[0] else None
+    return in_windows(tokenizer, [row["text"] for row in rows], before, max_length, first=first)
+
+
+def windows_for(row: Mapping[str, Any], pieces: Sequence[Piece]) -> list[Window]:
+    """Return the windows of a row, of which ``pieces`` are the tokens."""
+    spans = row["words"]
+    places = [[None if place is None else place[1:] for place in found] for _, found in pieces]
+    return windows_of(row["text"], places, list(zip(spans[::2], spans[1::2], strict=True)))
+
+
+def window_batches(
+    rows: Sequence[Mapping[str, Any]], tokenizer: Any, model: PreTrainedModel, batch_size: int
+) -> Iterator[dict[str, Any]]:
+    """Yield batches of the windows of rows that a trained model takes, longest first, with the ``ids`` of the rows.
+
+    Where model and tokenizer have no padding in common, windows go one by one; where the model reads padding, those of
+    one length go together.
+
+    Args:
+        rows: ``text``, ``words`` and ``before`` of each, as of :func:`windowed`.
+        tokenizer: of the model.
+        model: a trained one.
+        batch_size: windows of a batch.
+
+    Raises:
+        InputError: texts with tokens that the model has no embeddings for.
+    """
+    tokenizer = fitted(tokenizer, model)
+    made: list[dict[str, Any]] = []
+    for number, (row, pieces) in enumerate(zip(rows, _encoded(rows, tokenizer, None, 0), strict=True)):
+        for window, (inputs, _) in zip(windows_for(row, pieces), pieces, strict=True):
+            made.append({**inputs, "ids": number, "window": window.column()})
+    check_token_ids([row["input_ids"] for row in made], model, tokenizer)
+    pad = padding(model)
+    batch_size = 1 if pad is None else batch_size
+    values = {"input_ids": pad or 0, "attention_mask": 0, "token_type_ids": tokenizer.pad_token_type_id}
+    collate = Padding(values, tokenizer.padding_side, getattr(model.config, "downsampling_rate", 1), limit=2**31)
+    lengths = [len(row["input_ids"]) for row in made]
+    order = sorted(range(len(made)), key=lambda at: -lengths[at])
+    alike = batch_size > 1 and lengths[order[0]] > lengths[order[-1]]
+    if alike:
+        alone = {name: made[order[-1]][name] for name in values if name in made[0]}
+        alike = reads_padding(model, alone, collate)
+    for some in in_batches(order, batch_size, lengths if alike else None):
+        yield collate([made[at] for at in some])
