@@ -48,6 +48,7 @@ TASKS = {
     task.name: task
     for task in (
         Task("text-classification", "text", "labels", "AutoModelForSequenceClassification"),
+        Task("token-classification", "words", "tags", "AutoModelForTokenClassification"),
         Task("image-classification", "images", "labels", "AutoModelForImageClassification"),
     )
 }

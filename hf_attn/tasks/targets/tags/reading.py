@@ -1,0 +1,183 @@
+"""Tags out of the columns of the data: lists of names or numbers, or labelled spans of raw texts."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ....data.columns import listing
+from ....data.token_lists import token_lists
+from ....errors import InputError
+from .layouts import Entity, tags_of
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from .options import Options
+
+log = logging.getLogger(__name__)
+
+SPAN = '{"start": 0, "end": 5, "label": "PER"}'
+
+
+@dataclass
+class Read:
+    """The tags of a split.
+
+    Attributes:
+        tags: names of the tags of each row; None of a row that cannot be used.
+        bad: rows that cannot be used, by what is wrong with them.
+        widened: spans that ended within a word and take the whole of it.
+    """
+
+    tags: list[list[str] | None] = field(default_factory=list)
+    bad: dict[str, list[int]] = field(default_factory=dict)
+    widened: int = 0
+
+    def refused(self, row: int, why: str) -> None:
+        """Note what is wrong with a row."""
+        self.bad.setdefault(why, []).append(row)
+        self.tags.append(None)
+
+
+def read_tags(split: Dataset, args: Options, names: Sequence[str] | None) -> Read:
+    """Return the tags of a split with ``words``; ``names`` are those of numbered tags, where they are known."""
+    found = Read()
+    own = getattr(getattr(split.features[args.tags], "feature", None), "names", None) or names
+    values = token_lists(split[args.tags][:])
+    for row, (tags, spans) in enumerate(zip(values, split["words"][:], strict=True)):
+        words = len(spans) // 2
+        if not isinstance(tags, list | tuple):
+            found.refused(row, f"no list of tags in '{args.tags}'")
+        elif len(tags) != words:
+            found.refused(row, "not as many tags as tokens, such as " + f"{len(tags)} for {words}")
+        else:
+            named = [_name(tag, own) for tag in tags]
+            if None in named:
+                bad = tags[named.index(None)]
+                found.refused(row, f"the tag {bad!r}" + (f", which is none of {len(own)} names" if own else ""))
+            else:
+                found.tags.append([str(one) for one in named])
+    return found
+
+
+def _name(tag: Any, names: Sequence[str] | None) -> str | None:
+    """A tag by its name; None of what is none."""
+    if isinstance(tag, str):
+        tag = tag.strip()
+        if not names or tag in names:
+            return tag or None
+        return names[int(tag)] if tag.isdecimal() and int(tag) < len(names) else None
+    if isinstance(tag, bool) or not isinstance(tag, int):
+        return None
+    if names:
+        return names[tag] if 0 <= tag < len(names) else None
+    return str(tag) if tag >= 0 else None
+
+
+def names_given(text: str | None) -> list[str] | None:
+    """Return the names of numbered tags: those of a json file, or between commas.
+
+    Raises:
+        InputError: a file that holds no list of names, or a name given twice.
+    """
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",")]
+    if text.endswith(".json") or Path(text).is_file():
+        try:
+            held = json.loads(Path(text).read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"tag_names {text}: {' '.join(str(error).split())}: expected a json file of a list"
+            ) from None
+        held = list(held.values()) if isinstance(held, dict) else held
+        if not isinstance(held, list) or not held or not all(isinstance(name, str) for name in held):
+            raise InputError(f'tag_names {text}: expected a list of names such as ["O", "B-PER", "I-PER"]')
+        names = held
+    if twice := [name for name, times in Counter(names).items() if times > 1 or not name]:
+        raise InputError(f"tag_names has {twice[0]!r} more than once: expected a name for each number")
+    return names
+
+
+def read_spans(split: Dataset, column: str) -> Read:
+    """Return BIO tags of the words of raw texts, out of labelled spans."""
+    found = Read()
+    for row, (value, text, flat) in enumerate(zip(split[column][:], split["text"][:], split["words"][:], strict=True)):
+        words = list(zip(flat[::2], flat[1::2], strict=True))
+        spans = spans_of(value)
+        if spans is None:
+            found.refused(row, f"no labelled spans in '{column}', such as {str(value)[:60]} (expected {SPAN})")
+            continue
+        try:
+            entities, widened = _entities(spans, text, words)
+        except InputError as error:
+            found.refused(row, str(error))
+            continue
+        found.widened += widened
+        found.tags.append(tags_of(entities, len(words), "BIO"))
+    return found
+
+
+def spans_of(value: Any) -> list[tuple[int, int, str]] | None:
+    """Return spans as starts, ends and labels; None of what holds none."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value) if value.strip() else []
+        except ValueError:
+            return None
+    if isinstance(value, Mapping):  # columns of a span's fields, as datasets once kept lists of objects
+        keys = [next((key for key in names if key in value), None) for names in (("start",), ("end",), ("label",))]
+        if None in keys or not all(isinstance(value[key], list) for key in keys):
+            return None
+        value = list(zip(*(value[key] for key in keys), strict=False))
+    if not isinstance(value, list):
+        return None
+    found = []
+    for span in value:
+        if isinstance(span, Mapping):
+            span = [span.get("start"), span.get("end"), next((span[k] for k in ("label", "type") if span.get(k)), None)]
+        if not isinstance(span, list | tuple) or len(span) != 3:
+            return None
+        start, end, label = span
+        if type(start) is not int or type(end) is not int or not isinstance(label, str) or not label.strip():
+            return None
+        found.append((start, end, label.strip()))
+    return found
+
+
+def _entities(
+    spans: Sequence[tuple[int, int, str]], text: str, words: Sequence[tuple[int, int]]
+) -> tuple[list[Entity], int]:
+    """The words of each span, and how many spans end within a word.
+
+    Raises:
+        InputError: spans that are not of the text, hold no word, or overlap.
+    """
+    entities: list[Entity] = []
+    widened = 0
+    for start, end, label in sorted(set(spans)):
+        if not 0 <= start < end <= len(text):
+            raise InputError(f"a span that is not within its text, such as [{start}, {end}) of {len(text)} characters")
+        over = [number for number, (left, right) in enumerate(words) if left < end and start < right]
+        if not over:
+            raise InputError(f"a span without a word, such as {text[start:end]!r}")
+        first, last = over[0], over[-1] + 1
+        widened += not text[start:end].strip() == text[words[first][0] : words[last - 1][1]]
+        if entities and entities[-1][1] > first:
+            raise InputError(
+                f"spans that overlap, such as {text[start:end]!r:.60} with the one before it: one tag a word cannot "
+                "say both"
+            )
+        entities.append((first, last, label))
+    return entities, widened
+
+
+def told(bad: Mapping[str, list[int]]) -> str:
+    """Return what is wrong with rows, and how often."""
+    return listing([f"{why}: {len(rows)}" for why, rows in bad.items()])

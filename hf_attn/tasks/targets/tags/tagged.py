@@ -1,0 +1,75 @@
+"""What a model says of the words of a text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from torch import nn
+
+from ....training.step import Batch, model_inputs
+from ...windows import Window
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """Logits of the words of a text, or of those that one window of it answers for.
+
+    Attributes:
+        numbers: (answered,) of the words.
+        logits: (answered, tags) float32.
+        text: the text; None where this is a window behind its first.
+        spans: (words, 2) characters of all words of the text.
+    """
+
+    numbers: np.ndarray
+    logits: np.ndarray
+    text: str | None = None
+    spans: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+
+    @classmethod
+    def joined(cls, items: Sequence[Tagged]) -> Tagged:
+        """Return a text of its windows: each word is answered in one of them, where it has most context."""
+        first = next(item for item in items if item.text is not None)
+        numbers = np.concatenate([item.numbers for item in items])
+        order = np.argsort(numbers)
+        return cls(numbers[order], np.concatenate([item.logits for item in items])[order], first.text, first.spans)
+
+    @cached_property
+    def table(self) -> np.ndarray:
+        """(words, tags) logits; NaN for a word of which the tokenizer leaves no token."""
+        found = np.full((len(self.spans), self.logits.shape[-1]), np.nan)
+        found[self.numbers] = self.logits
+        return found
+
+    @cached_property
+    def words(self) -> list[str]:
+        """The words of the text."""
+        text = self.text or ""
+        return [text[start:end] for start, end in self.spans.tolist()]
+
+    @cached_property
+    def log_probabilities(self) -> np.ndarray:
+        """(words, tags) logarithms of probabilities, float64; NaN as in :attr:`table`."""
+        shifted = self.table - self.table.max(axis=1, keepdims=True)
+        return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+    def tags(self, outside: int) -> np.ndarray:
+        """(words,) number of the tag of each word; ``outside`` of one without a token."""
+        answered = ~np.isnan(self.table).any(axis=1)
+        return np.where(answered, np.where(answered[:, None], self.table, 0).argmax(axis=1), outside)
+
+
+def outputs(model: nn.Module, inputs: Batch) -> list[Tagged]:
+    """Return what a model says of the words of each window of a batch: the logits of their first tokens."""
+    logits = model(**model_inputs(inputs)).logits.float().cpu().numpy()
+    mask = inputs.get("attention_mask")
+    lefts = [False] * len(logits) if mask is None else (mask[:, 0] == 0).tolist()
+    found = []
+    for row, column, padded_left in zip(logits, inputs["window"], lefts, strict=True):
+        window = Window.of(column)
+        tokens = row[len(row) - len(window.places) :] if padded_left else row
+        found.append(Tagged(window.words[window.firsts], tokens[window.firsts], window.text, window.spans))
+    return found
