@@ -141,7 +141,7 @@ def against_captum(rounds):
     case = Case(model, tokenizer, TEXT)
     ids, mask = case.parted.batch["input_ids"], case.parted.batch["attention_mask"]
     kinds = case.parted.batch.get("token_type_ids")
-    place = int(case.outputs.argmax())
+    place = int(case.predictions.outputs[0].argmax())
     here = torch.from_numpy(case.parted.part_of < 0)[None]
     baseline = ids.masked_fill(~here, tokenizer.mask_token_id)
 

@@ -13,6 +13,7 @@ from ..attention.modes import evaluation_mode
 from ..errors import InputError
 from ..tasks.predict import target_of
 from ..tasks.table import task_of
+from ..training.evaluation import Predictions
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -28,7 +29,7 @@ class Case:
         model: in any mode; it is asked in evaluation mode and left as it was.
         task: of the model.
         parted: the example.
-        outputs: (outputs,) what the model gives for it.
+        predictions: what the model gives for it, one row, as its target keeps it.
         asked: which of its outputs is explained.
         batch_size: rows of a forward pass; it never changes a result.
         passes: forward passes of rows so far, and backward passes, which cost about two.
@@ -60,11 +61,13 @@ class Case:
             model, processor, one, text_pair, segments=segments, removal=removal
         )
         with evaluation_mode(model), torch.no_grad():
-            self.outputs = self.logits(self.parted.batch)[0].float().cpu().numpy()
-        if not np.isfinite(self.outputs).all():
-            raise InputError(f"{type(model).__name__} gives values that are not finite for this input")
-        self.target = target_of(model, self.outputs[None])
-        self.asked: Asked = self.target.asked(self.outputs, target, against)
+            outputs = self.logits(self.parted.batch).float().cpu().numpy()
+            if not np.isfinite(outputs).all():
+                raise InputError(f"{type(model).__name__} gives values that are not finite for this input")
+            kept = self.logits({**self.parted.batch, **self.parted.aside}) if self.parted.aside else outputs
+        self.predictions = Predictions(np.arange(1), kept)
+        self.target = target_of(model, kept)
+        self.asked: Asked = self.target.asked(kept[0], target, against)
         self.layers: list[torch.nn.Module] | None = None  # attention layers in their order, once they were looked for
         self.names: dict[int, str] | None = None
         self._known: dict[bytes, float] = {}

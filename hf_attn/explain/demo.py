@@ -122,7 +122,7 @@ class Trial:
 
 def probabilities(case: Case) -> dict[str, float] | str:
     """Return the probabilities of a case by name; its number where it has none."""
-    answer = case.target.say(case.outputs[None])[0]
+    answer = case.target.say(case.predictions.outputs)[0]
     if "probabilities" not in answer:
         return str(answer["value"])
     return {printable(name): share for name, share in answer["probabilities"].items()}

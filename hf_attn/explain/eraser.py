@@ -10,6 +10,7 @@ from ..tasks.explained import runs
 from .faithfulness import SHARES, taken_of
 
 if TYPE_CHECKING:
+    from .case import Case
     from .weighed import Weighed
 
 
@@ -31,7 +32,7 @@ def eraser_row(attribution: Weighed, number: str) -> dict[str, Any]:
     rank = np.argsort(attribution.order())
     takes = [taken_of(share, len(rank)) for share in shares]
     keep = np.array([[True] * len(rank), *(rank >= take for take in takes), *(rank < take for take in takes)])
-    whole, *said = [_classified(answer) for answer in case.target.say(case.answers(keep))]
+    whole, *said = _said(case, keep)
     gone, alone = said[: len(shares)], said[len(shares) :]
     return {
         "annotation_id": number,
@@ -50,6 +51,13 @@ def eraser_row(attribution: Weighed, number: str) -> dict[str, Any]:
         ],
         "attribution": attribution.to_dict(),
     }
+
+
+def _said(case: Case, keep: np.ndarray) -> list[dict[str, float]]:
+    """What the model says of rows of parts; of a target that words no row of outputs alone, the explained score."""
+    if case.parted.aside:
+        return [{case.asked.name: score} for score in case.scores(keep).tolist()]
+    return [_classified(answer) for answer in case.target.say(case.answers(keep))]
 
 
 def _classified(answer: dict[str, Any]) -> dict[str, float]:

@@ -15,7 +15,6 @@ import torch
 from ..data.columns import listing
 from ..errors import InputError
 from ..tasks.predict import load, load_processor
-from ..training.evaluation import Predictions
 from .attribution import Attribution
 from .case import Case
 
@@ -73,7 +72,7 @@ class Method:
             found = self.function(case, **options)
         if not np.isfinite(found.weights).all():
             raise InputError(f"{self.name}: weights that are not finite came out; choose another method")
-        said = case.target.described(Predictions(np.arange(1), case.outputs[None]), [0])[0].said
+        said = case.target.described(case.predictions, [0])[0].said
         return Attribution(
             weights=found.weights,
             parts=case.parted.parts,

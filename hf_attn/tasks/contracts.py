@@ -106,6 +106,10 @@ class Parted(Protocol):
         """The input as the model takes it, one row."""
 
     @property
+    def aside(self) -> Batch:
+        """What a target is told of the whole input beside ``batch``: where its tokens stand; often nothing."""
+
+    @property
     def rows_at_once(self) -> int | None:
         """Rows of :meth:`kept` that one forward pass may hold; None is any number."""
 
@@ -231,8 +235,8 @@ class Targets(Protocol):
     def outputs(self, model: nn.Module, inputs: Batch) -> Tensor | Sequence[Any]:
         """Return what is kept of a model for a batch: one item a row."""
 
-    def of_model(self, model: PreTrainedModel, outputs: int) -> Target:
-        """Return what a trained model says."""
+    def of_model(self, model: PreTrainedModel, outputs: int, processor: Any = None) -> Target:
+        """Return what a trained model says; ``processor`` makes words of what it writes."""
 
     def printed(self, answer: dict[str, Any], given: str) -> str:
         """Return an answer as lines for a terminal."""

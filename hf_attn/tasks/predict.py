@@ -74,10 +74,10 @@ def outputs(model: "PreTrainedModel", given: Any, processor: Any, batch_size: in
     return in_order(run(model, batches, model.device, task.target.outputs)).outputs
 
 
-def target_of(model: "PreTrainedModel", outputs: Any) -> "Target":
-    """Return what a trained model says, of which some outputs are known."""
-    count = outputs.shape[-1] if isinstance(outputs, np.ndarray) else int(model.config.num_labels or 1)
-    return task_of(model).target.of_model(model, count)
+def target_of(model: "PreTrainedModel", outputs: Any, processor: Any = None) -> "Target":
+    """Return what a trained model says, of which some outputs are known; ``processor`` makes words of token ids."""
+    width = outputs.shape[-1] if isinstance(outputs, np.ndarray) else 0
+    return task_of(model).target.of_model(model, width, processor)
 
 
 def load_processor(model: "PreTrainedModel") -> Any:

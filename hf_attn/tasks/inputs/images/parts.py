@@ -84,6 +84,11 @@ class ImageParts:
         return [(at, "class token" if at == 0 else f"register {at}") for at in range(before)]
 
     @property
+    def aside(self) -> dict[str, Tensor]:
+        """Nothing: a target is told no more than the pixels."""
+        return {}
+
+    @property
     def left_out(self) -> str:
         """Nothing: a model sees the whole of its pixels."""
         return ""

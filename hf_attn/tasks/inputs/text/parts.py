@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,6 +43,7 @@ class TextParts:
         gone: id of the token that stands for a token of it.
         pad: id of the padding token; None where the model knows none.
         side: of padding.
+        aside: what a target is told of the whole input beside ``batch``: the window that says where its tokens stand.
     """
 
     parts: list[Part]
@@ -54,6 +55,7 @@ class TextParts:
     gone: int
     pad: int | None
     side: str
+    aside: dict[str, Any] = field(default_factory=dict)
 
     def kept(self, keep: np.ndarray) -> dict[str, Tensor]:
         """Return the input with some of its parts alone, a row for each row of ``keep``, (rows, parts) bool."""

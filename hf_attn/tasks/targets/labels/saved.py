@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ....data.reading import characters
 from ....errors import InputError
@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def of_model(model: PreTrainedModel, outputs: int) -> Labels:
+def of_model(model: PreTrainedModel, outputs: int, processor: Any = None) -> Labels:
     """Return what a trained model says of a row.
 
     Args:
         model: with its configuration.
         outputs: the logits that it gives.
+        processor: not used: labels have names.
 
     Raises:
         InputError: two classes have one name, so that a prediction would not tell them apart.
