@@ -4,6 +4,7 @@
     model.safetensors …   model and tokenizer, for ``from_pretrained`` and ``hf_attn.load``
     predictions.parquet   id, label, prediction, probabilities of the test split
     unlabelled.parquet    the same, without label, of a test split that has none
+    worst.jsonl           the test examples that the model is most wrong about, where a recipe lists them
     figures/              curves, confusion (or scatter, or classes), reliability, attention
     README.md             the model card, its scores as model-index
 
@@ -23,7 +24,7 @@ from ..interface.printable import without_tokens
 from ..interface.whole_files import as_os_error, whole, whole_folder, write_text
 from ..training import output
 from ..training.history import REPORT
-from ..training.run_files import CARD, FIGURES, LOG, PREDICTIONS, RECORD, UNLABELLED, digests
+from ..training.run_files import CARD, FIGURES, LOG, PREDICTIONS, RECORD, UNLABELLED, WORST, digests
 from . import card, figures, machine
 from .record import RunRecord
 from .summary import summary
@@ -152,6 +153,9 @@ def describe(
     if record.unlabelled is not None:
         write_predictions(folder / UNLABELLED, record.unlabelled, record.target, record.unlabelled_names)
         written.append(folder / UNLABELLED)
+    if record.worst and record.predictions.labels is not None:
+        write_worst(folder / WORST, record)
+        written.append(folder / WORST)
     with (folder / LOG).open("a", encoding="utf-8") as log:
         scores = {f"test/{name}": value for name, value in record.scores.items()}
         log.write(json.dumps({"step": record.history.step, **scores, REPORT: record.report}) + "\n")
@@ -212,3 +216,30 @@ def write_predictions(
     table = pyarrow.table({"id": np.asarray(predictions.ids), **told, **target.columns(predictions)})
     with whole(path) as place:
         pyarrow.parquet.write_table(table.replace_schema_metadata({"labels": json.dumps(target.names)}), place)
+
+
+def write_worst(path: Path, record: RunRecord) -> None:
+    """Write the examples of the greatest loss, a JSON object a line: what they are, what is said of them, and the loss.
+
+    Args:
+        path: Of the file.
+        record: With predictions whose truth is known.
+    """
+    predictions, target = record.predictions, record.target
+    losses = target.row_losses(predictions)
+    rows = np.argsort(-losses, kind="stable")[: record.worst].tolist()
+    columns = target.columns(predictions)
+    lines = []
+    for row, said in zip(rows, target.described(predictions, rows), strict=True):
+        known = {name: column[predictions.ids[row]] for name, column in record.names.items()}
+        told = {
+            "id": int(predictions.ids[row]),
+            **known,
+            "loss": float(losses[row]),
+            "true": said.true,
+            "said": said.said,
+        }
+        lines.append(
+            json.dumps(told | {name: column[row] for name, column in columns.items()}, ensure_ascii=False, default=str)
+        )
+    write_text(path, "".join(line + "\n" for line in lines))

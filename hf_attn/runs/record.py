@@ -55,6 +55,8 @@ class RunRecord:
     """For a test split without labels."""
     unlabelled_names: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     """The same of that split, for ``unlabelled.parquet``."""
+    worst: int = 0
+    """How many of the test examples that the model is most wrong about are listed in ``worst.jsonl``."""
     head: str | None = None
     """A head of this package that is on the model."""
     scored_with: str = ""

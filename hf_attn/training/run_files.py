@@ -15,12 +15,13 @@ from ..interface.whole_files import STAGE, beside
 from .run_lock import LOCK
 
 CONFIG, LOG, RECORD, CARD, PREDICTIONS = "config.yaml", "log.jsonl", "run.json", "README.md", "predictions.parquet"
-UNLABELLED = "unlabelled.parquet"
+UNLABELLED, WORST = "unlabelled.parquet", "worst.jsonl"
 CHECKPOINTS, FIGURES = "checkpoints", "figures"
-WRITTEN = (CARD, PREDICTIONS, UNLABELLED, "model.safetensors", "model.safetensors.index.json", RECORD, LOG, CONFIG)
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+WRITTEN = (CARD, PREDICTIONS, UNLABELLED, WORST, *WEIGHTS, RECORD, LOG, CONFIG)
 """In the order in which they go: what tells that it is a run goes last."""
 SHARDS = "model-*-of-*.safetensors"
-PICTURES = ("attention", "classes", "confusion", "curves", "errors", "patches", "reliability", "scatter")
+PICTURES = ("attention", "classes", "confusion", "curves", "errors", "f1_by_type", "patches", "reliability", "scatter")
 ARGUMENTS = {"recipe", "output_dir", "resume", "overwrite", "seed"}
 """Every ``config.yaml`` of a run has them."""
 STEP = re.compile(r"\d{8}(\.tmp|\.old)?")
