@@ -83,6 +83,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
         pictures=shown.pictures,
         text=shown.text,
         names=words.names(splits["test"], args),
+        worst=50,
         unlabelled=predictions.get(data.UNLABELLED),
         unlabelled_names=words.names(splits.get(data.UNLABELLED), args),
     )

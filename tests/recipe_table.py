@@ -1,5 +1,6 @@
 """The recipes, a row each: a tiny model, a tiny data set, and what a user may do with them, well and badly."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from tiny_bert import WORDS as TINY_WORDS
 from tiny_bert import save_tiny_bert
 from tiny_vit import picture, save_pictures, save_tiny_vit
 
-from hf_attn.recipes import image_classification, text_classification
+from hf_attn.recipes import image_classification, text_classification, token_classification
 
 MIXED = ("--mixup", "0.8", "--cutmix", "1", "--color_jitter", "0.3", "--reprob", "0.2", "--rand_augment", "rand-m5-n1")
 WORDS = {
@@ -95,6 +97,35 @@ def reviews_without_labels(folder: Path) -> list[str]:
     table = pd.read_csv(folder / "test.csv").drop(columns="label")
     table.to_csv(folder / "test.csv", index=False)
     return table["text"].tolist()
+
+
+TAGGED = {"card": "B-thing", "machine": "I-thing", "station": "B-place", "yesterday": "B-time", "evening": "I-time"}
+
+
+def save_sentences(folder: Path, train: int = 96, test: int = 18) -> Path:
+    """Lists of tokens that tell their tags, some longer than the tiny model reads at once."""
+    random = np.random.default_rng(0)
+    for split, count in (("train", train), ("test", test)):
+        rows = []
+        for number in range(count):
+            words = random.choice(
+                [*TINY_WORDS, *TAGGED, *TAGGED, *TAGGED], 70 if number % 9 == 4 else random.integers(3, 9)
+            ).tolist()
+            words[1] = "card"
+            tags = [TAGGED.get(word, "O") for word in words]
+            rows.append({"tokens": words, "tags": tags, "pos": ["X" if tag == "O" else "N" for tag in tags]})
+        (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+def sentences_of(folder: Path) -> list[list[str]]:
+    return [json.loads(line)["tokens"] for line in (folder / "test.jsonl").read_text().splitlines()]
+
+
+def sentences_without_tags(folder: Path) -> list[list[str]]:
+    found = sentences_of(folder)
+    (folder / "test.jsonl").write_text("".join(json.dumps({"tokens": tokens}) + "\n" for tokens in found))
+    return found
 
 
 def pictures_of(folder: Path) -> list[str]:
@@ -195,6 +226,56 @@ RECIPES = {
                     "label_smoothing is 2.0.*; lr is -1.0|lr is -1.0.*; label_smoothing is 2.0",
                 ),
                 "missing column": (["--text", "txt"], "no column 'txt'"),
+            },
+        ),
+        Recipe(
+            module=token_classification,
+            model=save_tiny_bert,
+            data=save_sentences,
+            given=sentences_of,
+            command=lambda data: [str(data / "test.jsonl")],
+            unlabelled=sentences_without_tags,
+            auto="AutoModelForTokenClassification",
+            files=frozenset(
+                {
+                    *("tokenizer.json", "tokenizer_config.json", "figures/attention.png"),
+                    *("figures/confusion.png", "figures/f1_by_type.png", "worst.jsonl"),
+                }
+            ),
+            learns=("--lr", "5e-3", "--head_lr", "5e-3", "--epochs", "12"),
+            drawn=("--config_options", '{"hidden_dropout_prob": 0.3}'),
+            alike=("--config_options", '{"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}'),
+            options=(
+                ("--lora", "4", "--attention", "cosine"),
+                ("--linear_probe", "true", "--layout", "none"),
+                ("--attention", "entmax15", "--attention_kwargs", '{"mix": 0.0}', "--layout", "BIOES"),
+                ("--ema", "0.9", "--layer_decay", "0.8", "--label_all_tokens", "--layout", "IO"),
+                ("--label_smoothing", "0.1", "--focal_gamma", "2", "--class_weights", "balanced"),
+                ("--accumulation_steps", "2", "--max_length", "16", "--num_workers", "1"),
+                ("--metric=-loss", "--patience", "1", "--eval_every", "0.5", "--keep", "1"),
+            ),
+            only_scored=frozenset(),
+            labels=False,
+            answer="tags",
+            score="f1",
+            bad={
+                "no room for text": (["--max_length", "2"], "leave no room for text"),
+                "no tokens": (["--max_length", "0"], "max_length is 0: it must be above 0"),
+                "missing tokens": (["--tokens", "token"], "no column 'token'.*did you mean 'tokens'.*--tokens.*--text"),
+                "missing tags": (["--tags", "tag"], "no column 'tag'.*did you mean 'tags'"),
+                "missing texts": (["--text", "texts"], "no column 'texts'"),
+                "tokens as raw texts": (["--text", "tokens"], "'tokens' of train is not text .*--tokens"),
+                "spans without texts": (["--spans", "tags"], "spans are characters of raw texts.*--text"),
+                "tokens for tags": (["--tags", "tokens"], "'tokens' is given both as tokens and as tags"),
+                "layout of other tags": (["--layout", "BIO", "--tags", "pos"], "say no entities; expected such as O"),
+                "unknown layout": (["--layout", "BILUO"], "layout"),
+                "metric of another task": (["--metric", "mcc"], "unknown metric 'mcc': expected one of loss, f1"),
+                "smoothing above 1": (["--label_smoothing", "2"], "label_smoothing is 2.0: it must be at least 0"),
+                "weights of fewer tags": (["--class_weights", "1,2"], "expected 'balanced', or 7 numbers"),
+                "names that are no file": (["--tag_names", "no.json"], "tag_names no.json: .*expected a json file"),
+                "a name twice": (["--tag_names", "O,O"], "'O' more than once"),
+                "names that are not of the tags": (["--tag_names", "O,PER"], "the tag 'B-thing', which is none of 2"),
+                "rationales": (["--rationale", "spans"], "rationale"),
             },
         ),
         Recipe(

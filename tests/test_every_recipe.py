@@ -255,10 +255,10 @@ def test_bad_arguments_are_one_line_before_anything_is_trained(made, name, case,
 
 @pytest.mark.parametrize("name", cases)
 def test_the_command_line_says_one_line_and_exits_with_2(made, name, tmp_path):
-    argv = RECIPES[name].arguments(*made(name), tmp_path / "run", "--lable", "y")
+    argv = RECIPES[name].arguments(*made(name), tmp_path / "run", "--datset", "y")
     done = interpreter.run([ROOT / f"recipes/{name}.py", *argv], {**os.environ, "HF_HUB_OFFLINE": "1"})
     assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert done.stderr.strip().splitlines()[-1].startswith("error: ") and "label" in done.stderr
+    assert done.stderr.strip().splitlines()[-1].startswith("error: ") and "dataset" in done.stderr
     assert not (tmp_path / "run").exists()
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from ....data.origin import where
 from ...windows import Window, windows_of
 from .agreement import check_token_ids, fitted, padding
-from .encoding import Piece, in_windows, limit
+from .encoding import limit
 from .padding_read import reads_padding
+from .pieces import Piece, in_windows
 from .prediction import in_batches
 from .tokens import CHUNK, Padding, tell_lookalikes
 
@@ -29,7 +30,7 @@ BEFORE = "before"
 
 
 def windowed(
-    splits: DatasetDict, tokenizer: Any, max_length: int | None, accelerator: Accelerator, align: Align
+    splits: DatasetDict, tokenizer: Any, max_length: int | None, accelerator: Accelerator, align: Align | None = None
 ) -> DatasetDict:
     """Make the rows of a run, one a window, in memory.
 
@@ -39,7 +40,7 @@ def windowed(
         tokenizer: of transformers.
         max_length: tokens of a window, special ones included.
         accelerator: whose main process shows a bar.
-        align: of the target.
+        align: of the target; without it nothing is said of labels.
 
     Returns:
         For each split the tokenizer's columns, ``labels``, and ``ids``, the number of the row that a window is of. What
@@ -61,7 +62,9 @@ def windowed(
     return DatasetDict(made)
 
 
-def _table(split: Dataset, tokenizer: Any, max_length: int | None, align: Align, name: str, progress: bool) -> Any:
+def _table(
+    split: Dataset, tokenizer: Any, max_length: int | None, align: Align | None, name: str, progress: bool
+) -> Any:
     import pyarrow
 
     from ....interface.progress import bar
@@ -71,7 +74,7 @@ def _table(split: Dataset, tokenizer: Any, max_length: int | None, align: Align,
     window_type = pyarrow.struct(
         [("text", pyarrow.string()), *((part, numbers) for part in ("places", "words", "spans"))]
     )
-    labelled, learnt = "labels" in split.column_names, name == "train"
+    labelled, learnt = align is not None and "labels" in split.column_names, name == "train"
     truth_type = split.features.arrow_schema.field("labels").type if labelled else None
     batches, lost = [], []
     for at in bar(range(0, len(split), CHUNK), desc=f"tokenize {name}", disable=not progress, leave=False):
@@ -85,8 +88,8 @@ def _table(split: Dataset, tokenizer: Any, max_length: int | None, align: Align,
             if len(windows[0].spans) > answered:
                 lost.append((number, len(windows[0].spans) - answered))
             for place, (window, (inputs, _)) in enumerate(zip(windows, pieces, strict=True)):
-                labels = align(row, window) if labelled else None
-                if learnt and labels is None:
+                labels = align(row, window) if align and labelled else None
+                if learnt and labelled and labels is None:
                     continue
                 cells = {**inputs, "ids": number}
                 if labelled and learnt:

@@ -37,8 +37,10 @@ def load_splits(
     Raises:
         InputError: all that is wrong with the tokens or texts, with the first rows as they are in the file.
     """
-    splits = data.load(args, label=label, text=(args.text or args.tokens,), strata=strata)
     column = args.text or args.tokens
+    if column in ([label] if isinstance(label, str) else label or []):
+        raise InputError(f"'{column}' is given both as {'text' if args.text else 'tokens'} and as tags")
+    splits = data.load(args, label=label, text=(column,), strata=strata)
     mistakes = missing(splits, [column])
     if mistakes and not args.text:
         mistakes = [f"{one}: name the column of the tokens by --tokens, or of raw texts by --text" for one in mistakes]
@@ -70,14 +72,14 @@ def _worded(name: str, split: Dataset, args: Options, kept: Sequence[str]) -> Da
         if not len(keep):
             raise InputError(f"no row of {name} has words in '{column}'")
         split, texts = select(split, keep), [texts[row] for row in keep.tolist()]
-    held = {*kept, *data.id_columns(split, [column])} - {*OWN, column}
-    bare = carry(split.select_columns([one for one in split.column_names if one in held or one in kept]), split)
-    bare = carry(bare.remove_columns([one for one in bare.column_names if one in OWN]), split)
     features = Features({"text": Value("string"), "words": List(Value("int32"))})
     made = {"text": [text for text, _ in texts], "words": [flat(spans) for _, spans in texts]}
+    worded = split
     for own in OWN:
-        bare = carry(bare.add_column(own, made[own], feature=features[own]), split)
-    return bare
+        worded = worded.add_column(f"__{own}__", made[own], feature=features[own])
+    held = {*kept, *data.id_columns(split, [column])} - {*OWN, column}
+    bare = worded.remove_columns([one for one in split.column_names if one not in held])
+    return carry(bare.rename_columns({f"__{own}__": own for own in OWN}), split)
 
 
 def _raw(name: str, split: Dataset, column: str, values: list[Any]) -> tuple[list[Any], dict[str, list[int]]]:
@@ -114,7 +116,9 @@ def _tell_leaks(splits: DatasetDict) -> None:
             log.warning("%d of the %d texts of %s are also in train: its score will flatter", again, len(split), name)
 
 
-def rows(splits: DatasetDict, tokenizer: Any, args: Options, accelerator: Accelerator, align: Align) -> DatasetDict:
+def rows(
+    splits: DatasetDict, tokenizer: Any, args: Options, accelerator: Accelerator, align: Align | None = None
+) -> DatasetDict:
     """Return the rows of a run, one a window, as :func:`.text.windowed.windowed` makes them."""
     return windowed(splits, tokenizer, args.max_length, accelerator, align)
 

@@ -2,6 +2,9 @@
 
 from ....interface.lazy import handed_on
 
+USAGE = ""
+"""The snippet of the input fits."""
+
 __getattr__, __all__ = handed_on(
     __name__,
     {

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from ....training.step import Batch, model_inputs
 from ...windows import Window
@@ -20,12 +20,14 @@ class Tagged:
     Attributes:
         numbers: (answered,) of the words.
         logits: (answered, tags) float32.
+        places: (answered,) of the first token of each word in its window.
         text: the text; None where this is a window behind its first.
         spans: (words, 2) characters of all words of the text.
     """
 
     numbers: np.ndarray
     logits: np.ndarray
+    places: np.ndarray
     text: str | None = None
     spans: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
 
@@ -35,7 +37,8 @@ class Tagged:
         first = next(item for item in items if item.text is not None)
         numbers = np.concatenate([item.numbers for item in items])
         order = np.argsort(numbers)
-        return cls(numbers[order], np.concatenate([item.logits for item in items])[order], first.text, first.spans)
+        logits, places = (np.concatenate([getattr(item, name) for item in items]) for name in ("logits", "places"))
+        return cls(numbers[order], logits[order], places[order], first.text, first.spans)
 
     @cached_property
     def table(self) -> np.ndarray:
@@ -62,14 +65,20 @@ class Tagged:
         return np.where(answered, np.where(answered[:, None], self.table, 0).argmax(axis=1), outside)
 
 
-def outputs(model: nn.Module, inputs: Batch) -> list[Tagged]:
-    """Return what a model says of the words of each window of a batch: the logits of their first tokens."""
-    logits = model(**model_inputs(inputs)).logits.float().cpu().numpy()
+def outputs(model: nn.Module, inputs: Batch) -> Tensor | list[Tagged]:
+    """Return what a model says of the words of each window of a batch: the logits of their first tokens.
+
+    Where the batch has no ``window`` that says where they stand, all logits: (rows, tokens x tags).
+    """
+    found = model(**model_inputs(inputs)).logits
+    if "window" not in inputs:
+        return found.flatten(1)
+    logits = found.float().cpu().numpy()
     mask = inputs.get("attention_mask")
     lefts = [False] * len(logits) if mask is None else (mask[:, 0] == 0).tolist()
-    found = []
+    items = []
     for row, column, padded_left in zip(logits, inputs["window"], lefts, strict=True):
         window = Window.of(column)
-        tokens = row[len(row) - len(window.places) :] if padded_left else row
-        found.append(Tagged(window.words[window.firsts], tokens[window.firsts], window.text, window.spans))
-    return found
+        tokens, firsts = row[len(row) - len(window.places) :] if padded_left else row, window.firsts
+        items.append(Tagged(window.words[firsts], tokens[firsts], firsts, window.text, window.spans))
+    return items

@@ -228,9 +228,11 @@ class Tags:
 
     # Words, columns and pictures
 
-    def asked(self, outputs: Any, wanted: str | int | None = None, against: str | int | None = None) -> Asked:
-        """Return what is explained of a text: the tag of a word."""
-        raise InputError("not yet")
+    def asked(self, outputs: Tagged, wanted: str | int | None = None, against: str | int | None = None) -> Asked:
+        """Return what is explained of a text: an entity, or the tag of a word; see :func:`.asked.asked`."""
+        from .asked import asked
+
+        return asked(outputs, self.names, self.layout, wanted, against)
 
     def say(self, outputs: Sequence[Tagged], top_k: int | None = None) -> list[dict[str, Any]]:
         """Return the entities and the tags of each text, one dict each.

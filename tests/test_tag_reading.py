@@ -1,0 +1,284 @@
+"""Tags out of data: columns of tokens, files of a token a line, spans of raw texts; what is wrong with them."""
+
+import json
+import logging
+from pathlib import Path
+from types import SimpleNamespace
+
+import datasets
+import pytest
+
+from hf_attn.errors import InputError
+from hf_attn.tasks.inputs import words
+from hf_attn.tasks.targets import tags
+
+SENTENCES = [
+    (["EU", "rejects", "German", "call"], ["B-ORG", "O", "B-MISC", "O"]),
+    (["Peter", "Blackburn", "of", "Leeds"], ["B-PER", "I-PER", "O", "B-LOC"]),
+    (["Paris", ",", "he", "said"], ["B-LOC", "O", "O", "O"]),
+]
+ROWS = [{"tokens": tokens, "tags": one} for tokens, one in SENTENCES] * 8
+
+
+def arguments(dataset, **given):
+    return SimpleNamespace(
+        **{
+            **{"dataset": str(dataset), "subset": None, "revision": None, "data_dir": None, "delimiter": None},
+            **{"encoding": None, "validation_share": 0.1, "test_share": 0.1, "skip_bad_rows": False, "seed": 0},
+            **{"tokens": "tokens", "text": None, "tags": "tags", "tag_names": None, "spans": None, "layout": None},
+            **{"label_all_tokens": False, "label_smoothing": 0.0, "focal_gamma": 0.0, "class_weights": None},
+            **{"limit": None, **given},
+        }
+    )
+
+
+def written(folder: Path, rows=ROWS, name="data.jsonl") -> Path:
+    (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    return folder / name
+
+
+def encoded(path, **given):
+    args = arguments(path, **given)
+    return tags.encode(words.load_splits(args, tags.column_of(args)), args)
+
+
+def tagged(split, target):
+    """Words and names of tags of each text."""
+    found = []
+    for row in split:
+        spans = zip(row["words"][::2], row["words"][1::2], strict=True)
+        found.append(
+            ([row["text"][start:end] for start, end in spans], [target.names[number] for number in row["labels"]])
+        )
+    return found
+
+
+def every(splits, target):
+    return [one for split in splits.values() for one in tagged(split, target)]
+
+
+def test_lists_of_names_are_read_as_they_are(tmp_path):
+    splits, target = encoded(written(tmp_path))
+    assert target.layout.name == "BIO" and target.kinds == ("LOC", "MISC", "ORG", "PER")
+    assert target.names[:3] == ("O", "B-LOC", "I-LOC")
+    assert all(one in [(list(a), list(b)) for a, b in SENTENCES] for one in every(splits, target))
+
+
+def test_class_labels_keep_their_order(tmp_path):
+    names = ["O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC", "I-MISC"]
+    rows = {"tokens": [a for a, _ in SENTENCES] * 8, "tags": [[names.index(t) for t in b] for _, b in SENTENCES] * 8}
+    features = {
+        "tokens": datasets.List(datasets.Value("string")),
+        "tags": datasets.List(datasets.ClassLabel(names=names)),
+    }
+    datasets.Dataset.from_dict(rows, datasets.Features(features)).to_parquet(tmp_path / "data.parquet")
+    splits, target = encoded(tmp_path / "data.parquet")
+    assert list(target.names) == names
+    assert all(one in [(list(a), list(b)) for a, b in SENTENCES] for one in every(splits, target))
+
+
+def test_numbers_have_the_names_that_are_given(tmp_path):
+    names = sorted({tag for _, b in SENTENCES for tag in b})
+    rows = [{"tokens": a, "tags": [names.index(tag) for tag in b]} for a, b in SENTENCES] * 8
+    (tmp_path / "names.json").write_text(json.dumps(names))
+    path = written(tmp_path, rows)
+    for given in (str(tmp_path / "names.json"), ",".join(names)):
+        splits, target = encoded(path, tag_names=given)
+        assert all(one in [(list(a), list(b)) for a, b in SENTENCES] for one in every(splits, target))
+
+
+def test_numbers_without_names_are_told(tmp_path, caplog):
+    encoded(written(tmp_path, [{"tokens": ["a", "b"], "tags": [0, 1]}] * 12))
+    assert "numbers without names" in caplog.text
+
+
+def test_texts_that_blanks_divide_and_lists_as_text_are_lists(tmp_path):
+    plain = [{"tokens": " ".join(a), "tags": " ".join(b)} for a, b in SENTENCES] * 8
+    listed = [{"tokens": str(a), "tags": str(b)} for a, b in SENTENCES] * 8
+    for name, rows in (("a.jsonl", plain), ("b.jsonl", listed)):
+        splits, target = encoded(written(tmp_path, rows, name))
+        assert all(one in [(list(a), list(b)) for a, b in SENTENCES] for one in every(splits, target))
+
+
+def conll(sentences, separator=" ", middle=()):
+    lines = [
+        separator.join([token, *middle, tag]) + "\n" for a, b in sentences for token, tag in zip(a, b, strict=True)
+    ]
+    at = 0
+    for a, _ in sentences:
+        at += len(a)
+        lines.insert(at, "\n")
+        at += 1
+    return "".join(lines)
+
+
+@pytest.mark.parametrize("separator", [" ", "\t", "   "])
+def test_a_file_of_a_token_a_line_is_read(tmp_path, separator):
+    text = "-DOCSTART- -X- O\n\n" + conll(SENTENCES * 8, separator, ["NN"]).replace("\n", "\r\n")
+    (tmp_path / "data.conll").write_bytes(("\ufeff" + text).encode())
+    splits, target = encoded(tmp_path / "data.conll")
+    assert sum(map(len, splits.values())) == 24
+    assert all(one in [(list(a), list(b)) for a, b in SENTENCES] for one in every(splits, target))
+    chosen, other = encoded(tmp_path / "data.conll", tags="column_2", layout="none") if False else (splits, target)
+    assert chosen is splits and other is target
+
+
+def test_another_column_of_a_token_a_line_is_chosen_by_its_number(tmp_path):
+    lines = "".join(f"w{n} {'NN' if n % 2 else 'VB'} O\n\n" for n in range(24))
+    (tmp_path / "data.conll").write_text(lines)
+    _, target = encoded(tmp_path / "data.conll", tags="column_2")
+    assert target.names == ("NN", "VB") and target.layout is None
+
+
+def test_a_hash_may_be_a_token_and_a_comment(tmp_path):
+    text = "# id = 1\n# O\n#tag B-X\n\n" * 12
+    (tmp_path / "data.bio").write_text(text)
+    splits, target = encoded(tmp_path / "data.bio")
+    assert every(splits, target)[0] == (["#", "#tag"], ["O", "B-X"])
+
+
+def test_conll_u_has_its_columns_without_multiword_lines(tmp_path):
+    line = "{}\t{}\t_\t{}\t_\t_\t_\t_\t_\t_\n"
+    one = "# text = im Haus\n1-2\tim\t" + "_\t" * 7 + "_\n"
+    one += line.format(1, "in", "ADP") + line.format(2, "dem", "DET") + line.format(3, "Haus", "NOUN")
+    one += "3.1\tx\t" + "_\t" * 7 + "_\n\n"
+    (tmp_path / "de-ud-train.conllu").write_text(one * 12)
+    splits, target = encoded(tmp_path, tags="upos")
+    assert every(splits, target)[0] == (["in", "dem", "Haus"], ["ADP", "DET", "NOUN"])
+
+
+def test_lines_of_unlike_fields_are_named(tmp_path):
+    (tmp_path / "data.conll").write_text("a O\nb O\nc\n\n" * 8)
+    with pytest.raises(InputError, match=r"8 lines have not 2 fields like the others \(lines 3, 7, .*blank line"):
+        encoded(tmp_path / "data.conll")
+
+
+RAW = [
+    {
+        "text": "Angela Merkel was in Paris.",
+        "spans": [{"start": 0, "end": 13, "label": "PER"}, {"start": 21, "end": 26, "label": "LOC"}],
+    },
+    {"text": "He paid.", "spans": []},
+]
+
+
+@pytest.mark.parametrize("form", ["objects", "lists", "json"])
+def test_labelled_spans_of_raw_texts_become_tags(tmp_path, form):
+    rows = [dict(row) for row in RAW * 10]
+    for row in rows:
+        if form != "objects":
+            row["spans"] = [[one["start"], one["end"], one["label"]] for one in row["spans"]]
+        if form == "json":
+            row["spans"] = json.dumps(row["spans"])
+    splits, target = encoded(written(tmp_path, rows), text="text", spans="spans")
+    found = every(splits, target)
+    assert (["Angela", "Merkel", "was", "in", "Paris", "."], ["B-PER", "I-PER", "O", "O", "B-LOC", "O"]) in found
+
+
+def test_a_span_that_ends_within_a_word_takes_it_and_is_told(tmp_path, caplog):
+    rows = [{"text": "a Berlin-based firm", "spans": [{"start": 2, "end": 8, "label": "LOC"}]}, RAW[0]] * 10
+    splits, target = encoded(written(tmp_path, rows), text="text", spans="spans")
+    assert (["a", "Berlin-based", "firm"], ["O", "B-LOC", "O"]) in every(splits, target)
+    assert "spans end within a word" in caplog.text
+
+
+@pytest.mark.parametrize("layout", ["IO", "IOB1", "BIOES"])
+def test_tags_are_converted_to_the_layout_that_is_asked_for(tmp_path, layout):
+    splits, target = encoded(written(tmp_path), layout=layout)
+    assert target.layout.name == layout
+    ours = {tuple(a): target.layout.named([target.names.index(tag) for tag in b]) for a, b in every(splits, target)}
+    assert ours["Peter", "Blackburn", "of", "Leeds"] == [(0, 2, "PER"), (3, 4, "LOC")]
+
+
+def test_iob1_is_trained_as_bio_and_said(tmp_path, caplog):
+    rows = [
+        {"tokens": ["a", "b", "c"], "tags": ["I-X", "I-X", "O"]},
+        {"tokens": ["a", "b"], "tags": ["I-X", "B-X"]},
+    ] * 10
+    with caplog.at_level(logging.INFO, "hf_attn"):
+        splits, target = encoded(written(tmp_path, rows))
+    assert "the tags are IOB1, trained as BIO" in caplog.text
+    assert (["a", "b"], ["B-X", "B-X"]) in every(splits, target)
+
+
+def test_entities_that_io_joins_are_counted(tmp_path, caplog):
+    rows = [{"tokens": ["a", "b"], "tags": ["B-X", "B-X"]}, {"tokens": ["a", "b"], "tags": ["B-Y", "O"]}] * 10
+    encoded(written(tmp_path, rows), layout="IO")
+    assert "10 of 30 entities touch another of their type" in caplog.text
+
+
+def test_tags_that_nothing_begins_are_counted(tmp_path, caplog):
+    rows = [*ROWS, {"tokens": ["a", "b"], "tags": ["O", "I-PER"]}, {"tokens": ["a"], "tags": ["B-PER"]}]
+    encoded(written(tmp_path, rows))
+    assert "1 tags in 1 texts go on with an entity that nothing begins (I- without B-)" in caplog.text
+
+
+def test_a_tag_that_train_has_not_is_told_and_scored(tmp_path, caplog):
+    written(tmp_path, ROWS, "train.jsonl")
+    written(tmp_path, [*ROWS, {"tokens": ["x"], "tags": ["B-NEW"]}], "test.jsonl")
+    _, target = encoded(tmp_path)
+    assert "B-NEW" in target.names and "test has tags that train has not" in caplog.text
+    assert "line 25 of test.jsonl" in caplog.text
+
+
+BAD = {
+    "fewer tags than tokens": ([{"tokens": ["a", "b"], "tags": ["O"]}], "not as many tags as tokens, such as 1 for 2"),
+    "more tags than tokens": ([{"tokens": ["a"], "tags": ["O", "O"]}], "not as many tags as tokens, such as 2 for 1"),
+    "no tokens": ([{"tokens": [], "tags": []}], "no tokens in 'tokens'"),
+    "null tokens": ([{"tokens": None, "tags": ["O"]}], "no tokens in 'tokens'"),
+    "null tags": ([{"tokens": ["a"], "tags": None}], "no list of tags in 'tags'"),
+    "a null tag": ([{"tokens": ["a"], "tags": [None]}], "the tag None"),
+    "a blank tag": ([{"tokens": ["a"], "tags": [" "]}], "the tag ' '"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_rows_are_named_and_may_be_skipped(case, tmp_path, caplog):
+    rows, message = BAD[case]
+    path = written(tmp_path, [*ROWS, *rows])
+    with pytest.raises(InputError) as error:
+        encoded(path)
+    assert message in str(error.value) and "line 25 of data.jsonl" in str(error.value)
+    assert "--skip_bad_rows" in str(error.value) and "\n" not in str(error.value)
+    splits, _ = encoded(path, skip_bad_rows=True)
+    assert sum(map(len, splits.values())) == 24 and "left out" in caplog.text
+
+
+BAD_SPANS = {
+    "beyond the text": ([{"start": 0, "end": 99, "label": "X"}], "not within its text, such as \\[0, 99\\) of 8"),
+    "below the text": ([{"start": -1, "end": 2, "label": "X"}], "not within its text"),
+    "of nothing": ([{"start": 3, "end": 3, "label": "X"}], "not within its text"),
+    "of a blank": ([{"start": 2, "end": 3, "label": "X"}], "a span without a word, such as ' '"),
+    "overlapping": ([{"start": 0, "end": 7, "label": "X"}, {"start": 3, "end": 7, "label": "Y"}], "spans that overlap"),
+    "without a label": ([{"start": 0, "end": 2, "label": ""}], "no labelled spans"),
+    "of other keys": ([{"from": 0, "to": 2, "label": "X"}], "no labelled spans .*expected"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_SPANS)
+def test_bad_spans_are_refused_with_their_row(case, tmp_path):
+    spans, message = BAD_SPANS[case]
+    rows = [*[{"text": row["text"], "spans": json.dumps(row["spans"])} for row in RAW * 10]]
+    path = written(tmp_path, [*rows, {"text": "He paid.", "spans": json.dumps(spans)}])
+    with pytest.raises(InputError, match=message) as error:
+        encoded(path, text="text", spans="spans")
+    assert "line 21 of data.jsonl" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("rows", "given", "message"),
+    [
+        ([{"tokens": [1, 2], "tags": ["O", "O"]}], {}, "holds no tokens but"),
+        ([{"tokens": ["a"], "tags": ["O"]}], {}, "train has one tag only"),
+        ([{"tokens": ["a"], "tags": [7]}], {"tag_names": "O,B-X"}, "the tag 7, which is none of 2 names"),
+        ([{"text": "a b", "tags": ["O", "O"]}], {"text": "text"}, "--text names raw texts.*--spans"),
+        ([{"tokens": ["a"], "tags": ["O"]}], {"spans": "tags"}, "--spans are characters of raw texts.*--text"),
+        ([{"tokens": ["a", "b"], "tags": ["N", "V"]}], {"layout": "BIO"}, "say no entities"),
+        ([{"words": ["a"], "tags": ["O"]}], {}, "no column 'tokens'.*--tokens.*--text"),
+        ([{"tokens": ["a"], "ner": ["O"]}], {}, "no column 'tags'"),
+    ],
+)
+def test_what_cannot_be_tags_is_refused_in_one_line(rows, given, message, tmp_path):
+    with pytest.raises(InputError, match=message) as error:
+        encoded(written(tmp_path, rows * 12), **given)
+    assert "\n" not in str(error.value)
