@@ -64,7 +64,7 @@ class Case:
             outputs = self.logits(self.parted.batch).float().cpu().numpy()
             if not np.isfinite(outputs).all():
                 raise InputError(f"{type(model).__name__} gives values that are not finite for this input")
-            kept = self.logits({**self.parted.batch, **self.parted.aside}) if self.parted.aside else outputs
+            kept: Any = self.logits({**self.parted.batch, **self.parted.aside}) if self.parted.aside else outputs
         self.predictions = Predictions(np.arange(1), kept)
         self.target = target_of(model, kept)
         self.asked: Asked = self.target.asked(kept[0], target, against)

@@ -69,7 +69,12 @@ def batches(
 
 
 def read_files(
-    given: Sequence[str], *, text: str | None = None, delimiter: str | None = None, encoding: str | None = None
+    given: Sequence[str],
+    *,
+    text: str | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    table: Any = None,
 ) -> GivenFiles:
     """Return what a command was given: texts, or one file of texts or of tokens.
 
@@ -78,6 +83,7 @@ def read_files(
         text: column of the texts, or of lists of tokens; by default ``tokens``, ``text``, or the only one of text.
         delimiter: between the fields of a csv or tsv file.
         encoding: of a file of text; UTF-8 by default.
+        table: the rows of the file, or some of them, where they are read already.
 
     Raises:
         InputError: the file cannot be used, or has no such column; an option for files and no file.
@@ -90,8 +96,9 @@ def read_files(
     from ....data.files import read as read_table
 
     if extension(path) == ".txt" and delimiter is None:
-        return text_files.read_files(given, text=text, encoding=encoding)
-    table = read_table(Path(path), delimiter=delimiter, encoding=encoding, texts=("text",))
+        return text_files.read_files(given, text=text, encoding=encoding, table=table)
+    if table is None:
+        table = read_table(Path(path), delimiter=delimiter, encoding=encoding, texts=("text",))
     column = text or ("tokens" if "tokens" in table.column_names else text_files.column_name(table, text, path))
     if column not in table.column_names:
         raise InputError(f"no column {column!r} in {path} (columns: {', '.join(table.column_names)})")
