@@ -119,8 +119,6 @@ def test_a_file_of_a_token_a_line_is_read(tmp_path, separator):
     splits, target = encoded(tmp_path / "data.conll")
     assert sum(map(len, splits.values())) == 24
     assert all(one in [(list(a), list(b)) for a, b in SENTENCES] for one in every(splits, target))
-    chosen, other = encoded(tmp_path / "data.conll", tags="column_2", layout="none") if False else (splits, target)
-    assert chosen is splits and other is target
 
 
 def test_another_column_of_a_token_a_line_is_chosen_by_its_number(tmp_path):
@@ -207,6 +205,13 @@ def test_entities_that_io_joins_are_counted(tmp_path, caplog):
     assert "10 of 30 entities touch another of their type" in caplog.text
 
 
+def test_letters_without_a_type_are_entities_of_one(tmp_path):
+    rows = [{"tokens": ["a", "b", "c"], "tags": ["B", "I", "O"]}] * 12
+    splits, target = encoded(written(tmp_path, rows))
+    assert target.kinds == ("entity",) and target.layout.name == "BIO"
+    assert every(splits, target)[0][1] == ["B-entity", "I-entity", "O"]
+
+
 def test_tags_that_nothing_begins_are_counted(tmp_path, caplog):
     rows = [*ROWS, {"tokens": ["a", "b"], "tags": ["O", "I-PER"]}, {"tokens": ["a"], "tags": ["B-PER"]}]
     encoded(written(tmp_path, rows))
@@ -274,6 +279,8 @@ def test_bad_spans_are_refused_with_their_row(case, tmp_path):
         ([{"text": "a b", "tags": ["O", "O"]}], {"text": "text"}, "--text names raw texts.*--spans"),
         ([{"tokens": ["a"], "tags": ["O"]}], {"spans": "tags"}, "--spans are characters of raw texts.*--text"),
         ([{"tokens": ["a", "b"], "tags": ["N", "V"]}], {"layout": "BIO"}, "say no entities"),
+        ([{"tokens": ["a", "b", "c"], "tags": ["O", "B-X", "[CLS]"]}], {}, r"say entities, and '\[CLS\]' do not"),
+        ([{"tokens": ["a", "b", "c"], "tags": ["o", "b-per", "i-per"]}], {}, "in small letters"),
         ([{"words": ["a"], "tags": ["O"]}], {}, "no column 'tokens'.*--tokens.*--text"),
         ([{"tokens": ["a"], "ner": ["O"]}], {}, "no column 'tags'"),
     ],

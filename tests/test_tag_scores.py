@@ -14,10 +14,11 @@ from hf_attn.tasks.targets.tags.tags import Tags
 from hf_attn.training.evaluation import Predictions
 
 NAMES = tuple(names_of("XYZ", "BIO"))
+COUNT = len(NAMES)
 LAYOUT = Layout("BIO", NAMES)
 
 
-def said(tags, classes=len(NAMES), lost=()):
+def said(tags, classes=COUNT, lost=()):
     """What a model that is sure of these tags says."""
     kept = np.array([at for at in range(len(tags)) if at not in lost], int)
     logits = np.eye(classes, dtype=np.float32)[np.asarray(tags)[kept]] * 5

@@ -12,7 +12,7 @@ from ..words import Described, brief
 from .layouts import Entity, Layout
 from .tagged import Tagged
 
-COLUMNS = ("entities", "words", "tags", "scores", "probabilities")
+COLUMNS = ("entities", "words", "tags", "scores", "ranked")
 """What an answer may hold."""
 SHOWN = 8
 """Entities, or words, of an answer in one line."""
@@ -46,14 +46,15 @@ def tags_said(item: Tagged, names: Sequence[str], layout: Layout | None, top_k: 
         "scores": [None if np.isnan(score) else float(score) for score in scores],
     }
     if top_k is not None and top_k > 1:
-        found["probabilities"] = [_ranked(row, names, top_k) for row in np.exp(item.log_probabilities)]
+        found["ranked"] = [_ranked(row, names, top_k) for row in np.exp(item.log_probabilities)]
     return found
 
 
-def _ranked(shares: np.ndarray, names: Sequence[str], top_k: int) -> dict[str, float] | None:
+def _ranked(shares: np.ndarray, names: Sequence[str], top_k: int) -> list[dict[str, Any]] | None:
     if np.isnan(shares).any():
         return None
-    return {names[at]: float(shares[at]) for at in np.argsort(-shares, kind="stable")[:top_k]}
+    order = np.argsort(-shares, kind="stable")[:top_k]
+    return [{"tag": names[at], "score": float(shares[at])} for at in order]
 
 
 def described(item: Tagged, truth: Sequence[int] | None, names: Sequence[str], layout: Layout | None) -> Described:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -106,9 +107,13 @@ def _laid_out(
     tagging: Tagging, asked: str | None, stated: Sequence[str] | None
 ) -> tuple[Tagging, list[str], str | None]:
     """The tags in the layout of the run, the names in the order of the model's outputs, and that layout."""
+    if asked != "none":
+        tagging = _typed(tagging)
     every = [tags for rows in tagging.values() for tags in rows]
     seen = Counter(tag for tags in every for tag in tags)
     found = layout_of(every)
+    if found is None and asked is None:
+        _refuse_mixed(seen)
     if asked == "none" or (found is None and asked is None):
         if found is None and all(tag.isdecimal() for tag in seen):
             log.warning("the tags are numbers without names: name them by --tag_names, or they are taken as they are")
@@ -126,17 +131,57 @@ def _laid_out(
     odd = any(tag != OUTSIDE and (found_parts := parts(tag)) and "-".join(found_parts) != tag for tag in seen)
     if goal != found or odd:
         source = Layout(found, tuple(dict.fromkeys([OUTSIDE, *seen])))
-        ids = {tag: number for number, tag in enumerate(source.tags)}
-        tagging = {
-            name: [tags_of(source.named([ids[tag] for tag in tags]), len(tags), goal) for tags in rows]
-            for name, rows in tagging.items()
-        }
-        return tagging, names_of(types, goal), goal
+        return _converted(tagging, source, goal), names_of(types, goal), goal
     if bare:
         return tagging, [OUTSIDE, *sorted(set(seen) - {OUTSIDE})], goal
     if stated and set(seen) <= set(stated) and OUTSIDE in stated:
         return tagging, list(stated), goal
     return tagging, names_of(types, goal), goal
+
+
+def _typed(tagging: Tagging) -> Tagging:
+    """Tags that are letters alone, B, I and O, as those of one type of entity."""
+    seen = {tag for rows in tagging.values() for tags in rows for tag in tags}
+    if not ({"B", "I"} & seen and OUTSIDE in seen and seen <= set("OBIESLUM")):
+        return tagging
+    log.info("the tags %s name no type: their entities are of the type 'entity'", quoted(sorted(seen)))
+    return {
+        name: [[tag if tag == OUTSIDE else f"{tag}-entity" for tag in tags] for tags in rows]
+        for name, rows in tagging.items()
+    }
+
+
+def _refuse_mixed(seen: Iterable[str]) -> None:
+    """Refuse tags of which some say entities and others do not, or would in capital letters."""
+    plain = sorted(tag for tag in seen if parts(tag) is None)
+    others = sorted(tag for tag in seen if tag != OUTSIDE and parts(tag))
+    if OUTSIDE in seen and others and plain:
+        raise InputError(
+            f"the tags {quoted(others)} say entities, and {quoted(plain)} do not: mend them, or --layout none takes "
+            "them as they are"
+        )
+    if not others and layout_of([[tag[:2].upper() + tag[2:] for tag in plain]]) and "o" in plain:
+        raise InputError(f"the tags {quoted(plain)} are in small letters: write O, B-… and I-…, or --layout none")
+
+
+def _converted(tagging: Tagging, source: Layout, goal: str) -> Tagging:
+    """The tags in another layout; how many entities it cannot tell apart is told."""
+    ids = {tag: number for number, tag in enumerate(source.tags)}
+    found = {
+        name: [(source.named([ids[tag] for tag in tags]), len(tags)) for tags in rows] for name, rows in tagging.items()
+    }
+    if goal == "IO":
+        every = [entities for rows in found.values() for entities, _ in rows]
+        touching = sum(
+            one[1:] == (other[0], other[2]) for entities in every for one, other in itertools.pairwise(entities)
+        )
+        if touching:
+            log.warning(
+                "%d of %d entities touch another of their type before them: IO makes one of both",
+                touching,
+                sum(map(len, every)),
+            )
+    return {name: [tags_of(entities, words, goal) for entities, words in rows] for name, rows in found.items()}
 
 
 def _tell_layout(tagging: Tagging, found: str, goal: str, types: Sequence[str]) -> None:

@@ -239,8 +239,9 @@ class Tags:
 
         ``entities`` (where tags say any): ``label``, ``score`` (the mean probability of its words' tags), ``start`` and
         ``end`` in characters, ``text``, ``words`` (first, and the one after the last). ``words``, ``tags`` and
-        ``scores``: of each word; None for one of which the tokenizer leaves no token. ``probabilities``, with ``top_k``
-        above 1: of each word its most probable tags.
+        ``scores``: of each word; the last is None, and so is a tag that says no entities, of a word of which the
+        tokenizer leaves no token. ``ranked``, with ``top_k`` above 1: of each word its most probable tags, ``tag`` and
+        ``score``.
         """
         said = []
         for item in outputs:
