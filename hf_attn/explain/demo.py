@@ -90,7 +90,8 @@ class Trial:
         self.noun = task.input.NOUN
         self.form = task.input.FORM[: 1 if pairs is False else None]
         self.names = target.names
-        self.has_one_answer = not isinstance(target.say(blank)[0].get("label"), list)
+        ranks = "probabilities" in task.target.COLUMNS
+        self.has_one_answer = not ranks or not isinstance(target.say(blank)[0].get("label"), list)
 
     def run(self, method: str, target: int, one: Any, pair: Any = None) -> Iterator[Shown]:
         """Yield the answer as soon as it is known, and then with what it comes from; or with one line that refuses."""
@@ -121,10 +122,12 @@ class Trial:
 
 
 def probabilities(case: Case) -> dict[str, float] | str:
-    """Return the probabilities of a case by name; its number where it has none."""
+    """Return the probabilities of a case by name; its number, or what is said of it in words, where it has none."""
     answer = case.target.say(case.predictions.outputs)[0]
-    if "probabilities" not in answer:
+    if "value" in answer:
         return str(answer["value"])
+    if "probabilities" not in answer:
+        return printable(case.target.described(case.predictions, [0])[0].said)
     return {printable(name): share for name, share in answer["probabilities"].items()}
 
 

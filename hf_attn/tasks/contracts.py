@@ -185,7 +185,7 @@ class Target(Protocol):
     def outputs(self, model: nn.Module, inputs: Batch) -> Tensor | Sequence[Any]:
         """Return what is kept of a model for a batch: one item a row."""
 
-    def asked(self, outputs: np.ndarray, wanted: str | int | None = None, against: str | int | None = None) -> Asked:
+    def asked(self, outputs: Any, wanted: str | int | None = None, against: str | int | None = None) -> Asked:
         """Return what is explained of a row, of which the outputs are known."""
 
     def scores(self, predictions: Predictions, metrics: Sequence[str] = ()) -> dict[str, float]:

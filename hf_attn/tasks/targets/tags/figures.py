@@ -32,7 +32,7 @@ def pictures(predictions: Predictions, total: Counts, layout: Layout | None, kin
     else:
         pairs = paired(predictions.outputs, predictions.labels, layout)
         true, said, names = pairs.true, pairs.said, [*kinds, "nothing"]
-        caption = "Which types of entities are confused on the test split, and with nothing"
+        caption = "Types of the test split's entities beside what is said of their words"
     found = [Picture("f1_by_type.png", "F1 of each type on the test split", partial(f1_by_kind, total, kinds))]
     if len(true):
         found.insert(0, Picture("confusion.png", caption, partial(confusion, true, said, names)))
