@@ -135,13 +135,13 @@ class BatchSampler:
         return np.concatenate([grouped.ravel(), order[steps * step :]])
 
 
-def lengths_of(dataset: Any) -> np.ndarray:
+def lengths_of(dataset: Any, column: str = "input_ids") -> np.ndarray:
     """Tokens of each row of a tokenized dataset, as (rows,) int64."""
     import pyarrow.compute
 
-    column = dataset.with_format("arrow")["input_ids"]
-    column = column[:] if not hasattr(column, "chunks") else column
-    return pyarrow.compute.list_value_length(column).to_numpy().astype(np.int64)
+    values = dataset.with_format("arrow")[column]
+    values = values[:] if not hasattr(values, "chunks") else values
+    return pyarrow.compute.list_value_length(values).to_numpy().astype(np.int64)
 
 
 def train_loader(
@@ -186,7 +186,7 @@ def train_loader(
         accumulation_steps=accumulation_steps,
         count_draws=count_draws,
     )
-    return _loader(dataset, collate, sampler, accelerator, num_workers)
+    return loader_of(dataset, collate, sampler, accelerator, num_workers)
 
 
 def eval_loader(
@@ -203,10 +203,11 @@ def eval_loader(
     order = np.arange(len(dataset)) if lengths is None else np.argsort(-np.asarray(lengths), kind="stable")
     mine = order[accelerator.process_index :: accelerator.num_processes]
     batches = [mine[at : at + batch_size].tolist() for at in range(0, len(mine), batch_size)]
-    return _loader(dataset, collate, batches, accelerator, num_workers)
+    return loader_of(dataset, collate, batches, accelerator, num_workers)
 
 
-def _loader(dataset: Any, collate: Collate, sampler: Any, accelerator: Accelerator, num_workers: int) -> DataLoader:
+def loader_of(dataset: Any, collate: Collate, sampler: Any, accelerator: Accelerator, num_workers: int) -> DataLoader:
+    """Load the rows that a sampler names; iterating draws nothing from torch's global random generator."""
     return DataLoader(
         dataset,
         batch_sampler=sampler,

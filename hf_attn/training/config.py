@@ -50,6 +50,9 @@ class Batches:
 
     batch_size: int = 32
     """Examples of a batch on one process; an optimizer step sees batch_size x accumulation_steps x processes."""
+    max_tokens: int | None = None
+    """Tokens of a training batch with padding, sources and targets together, in place of batch_size: as many examples
+    as fit."""
     eval_batch_size: int | None = None
     """Examples of a batch in evaluation; null is twice batch_size."""
     accumulation_steps: int = 1
@@ -143,6 +146,9 @@ class TrainConfig(Output, Length, Batches, Optimization, Speed, Evaluation, Logg
     may_change_ahead: ClassVar[frozenset[str]] = frozenset({"epochs", "max_steps", "schedule", "warmup"})
     """What it may have different where every learning rate so far stays as it was."""
 
+    head_factor: ClassVar[float] = 10.0
+    """Times ``lr`` is the learning rate of the head where none is given; 1 where the head is no new one."""
+
     recipe: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
@@ -155,7 +161,7 @@ class TrainConfig(Output, Length, Batches, Optimization, Speed, Evaluation, Logg
     def problems(self) -> list[str]:
         """What is wrong with the values, one line each."""
         above_zero = ["epochs", "max_steps", "limit", "patience", "batch_size", "eval_batch_size", "accumulation_steps"]
-        above_zero += ["lr", "head_lr", "attention_lr", "eval_every", "save_every", "keep", "log_every"]
+        above_zero += ["max_tokens", "lr", "head_lr", "attention_lr", "eval_every", "save_every", "keep", "log_every"]
         at_least_zero = ("num_workers", "weight_decay", "warmup", "max_grad_norm")
         checks = [(name, lambda x: x > 0, "must be above 0") for name in above_zero]
         checks += [(name, lambda x: x >= 0, "must be at least 0") for name in at_least_zero]
@@ -172,6 +178,8 @@ class TrainConfig(Output, Length, Batches, Optimization, Speed, Evaluation, Logg
         for name, choices in (("schedule", Schedule), ("precision", Precision), ("dtype", Dtype)):
             if getattr(self, name) not in get_args(choices):
                 found.append(f"{name} is {getattr(self, name)!r}: choose one of {', '.join(get_args(choices))}")
+        if self.max_tokens and not self.group_by_length:
+            found.append("max_tokens makes batches of like length: it does not go with --no_group_by_length")
         half = {"bfloat16": "bf16", "float16": "fp16"}.get(self.dtype)
         if half and self.precision not in ("auto", half):
             found.append(

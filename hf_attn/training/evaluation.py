@@ -50,17 +50,23 @@ def logits(model: nn.Module, inputs: Batch) -> Tensor:
 
 
 def predict(
-    model: nn.Module, loader: Iterable[Batch], accelerator: Accelerator, outputs: Outputs = logits
+    model: nn.Module,
+    loader: Iterable[Batch],
+    accelerator: Accelerator,
+    outputs: Outputs = logits,
+    *,
+    whole: bool = False,
 ) -> Predictions:
     """Predict every row once, and give all of them, in order, to every process.
 
     The loader gives each process rows of its own (``data.eval_loader``), any number of them, with their ``ids``.
     Nothing is padded or dropped, no random number is drawn, and each module is left in the mode it was in.
+    ``outputs`` is given a batch without labels and ids, or the ``whole`` of it.
     """
     from accelerate.utils import gather_object
 
     plain = accelerator.unwrap_model(model)  # the wrapper of several processes waits for batches that not all have
-    mine = run(plain, loader, accelerator.device, outputs, accelerator.autocast())
+    mine = run(plain, loader, accelerator.device, outputs, accelerator.autocast(), whole=whole)
     return in_order(gather_object(mine) if accelerator.num_processes > 1 else mine)
 
 
@@ -70,6 +76,8 @@ def run(
     device: torch.device,
     outputs: Outputs = logits,
     context: AbstractContextManager[Any] | None = None,
+    *,
+    whole: bool = False,
 ) -> list[Part]:
     """Run a model over batches: the ids of each, what ``outputs`` keeps, and the labels where there are any.
 
@@ -79,12 +87,14 @@ def run(
         device: of the model.
         outputs: what is kept of the model.
         context: around all of it, such as autocast.
+        whole: whether ``outputs`` sees labels and ids too.
     """
     parts = []
     with evaluation_mode(model), torch.inference_mode(), context or nullcontext():
         for batch in batches:
             batch = to_device(batch, device)
-            inputs = model_inputs(batch) | {name: batch[name] for name in (TOLD,) if name in batch}
+            told = {name: batch[name] for name in (TOLD,) if name in batch}
+            inputs = batch if whole else model_inputs(batch) | told
             parts.append((batch["ids"], outputs(model, inputs), batch.get("truth", batch.get("labels"))))
     # a copy from a GPU waits for it: once, at the end
     return [(ids.cpu().numpy(), _on_cpu(found), None if true is None else _on_cpu(true)) for ids, found, true in parts]

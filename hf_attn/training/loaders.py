@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..data import batching
+from ..data import batching, token_batches
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -22,9 +22,22 @@ def train_loader(
         rows: anything with ``len`` and rows by number.
         collate: makes a batch of a list of rows.
         accelerator: says which of how many processes this is.
-        config: batch size, seed, accumulation, grouping by length, workers.
+        config: batch size or tokens, seed, accumulation, grouping by length, workers.
         drawn: whether each pass draws something anew of a row, which is then asked for by the number of the draw.
+
+    Raises:
+        InputError: ``max_tokens`` for rows that have none, or less than a row has; fewer rows than processes.
     """
+    if config.max_tokens is not None:
+        return token_batches.token_loader(
+            rows,
+            collate,
+            accelerator,
+            max_tokens=config.max_tokens,
+            seed=config.seed,
+            accumulation_steps=config.accumulation_steps,
+            num_workers=config.num_workers,
+        )
     return batching.train_loader(
         rows,
         collate,

@@ -21,7 +21,8 @@ def create(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
     Raises:
         ValueError: nothing is trainable.
     """
-    attention_lr, head_lr = (10 * config.lr if rate is None else rate for rate in (config.attention_lr, config.head_lr))
+    attention_lr = 10 * config.lr if config.attention_lr is None else config.attention_lr
+    head_lr = config.head_factor * config.lr if config.head_lr is None else config.head_lr
     groups = parameter_groups(model, config.lr, config.weight_decay, config.layer_decay, attention_lr, head_lr)
     if not groups:
         raise ValueError("no parameter of the model is trainable: unfreeze some of it")
