@@ -40,6 +40,7 @@ class Source:
     revision: str | None = None
     data_dir: str | None = None
     texts: tuple[str, ...] = ()
+    inside: bool = False
 
 
 def read_given(files: list[Path], source: Source) -> list[dict[str, Dataset]]:

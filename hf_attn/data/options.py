@@ -42,6 +42,7 @@ def load(
     image: str | None = None,
     text: Sequence[str | None] = (),
     strata: Callable[[Dataset], np.ndarray] | None = None,
+    inside: bool = False,
 ) -> DatasetDict:
     """Load the splits that the arguments name, and cut from train those that are missing.
 
@@ -51,6 +52,7 @@ def load(
         image: column of images.
         text: columns of texts.
         strata: gives the class of each row, for the cuts.
+        inside: also take texts out of columns of objects, and out of parallel files.
 
     Raises:
         InputError: whatever cannot be used.
@@ -72,4 +74,5 @@ def load(
         revision=args.revision,
         data_dir=args.data_dir,
         skip_bad_rows=args.skip_bad_rows,
+        inside=inside,
     )

@@ -18,6 +18,7 @@ from .files import READERS, SPLITS, split_of
 from .folders import Source, read_folder, read_given
 from .hub_datasets import load_hub
 from .image_files import digest, is_image_struct, undecoded
+from .parallel_files import lifted, parallel_files, read_parallel
 from .splitting import LEAST, cut
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def load_splits(
     revision: str | None = None,
     data_dir: str | None = None,
     skip_bad_rows: bool = False,
+    inside: bool = False,
 ) -> DatasetDict:
     """Load ``train``, ``validation`` and ``test``; what is missing is cut from train.
 
@@ -69,14 +71,17 @@ def load_splits(
         revision: branch, tag or commit of a Hub dataset.
         data_dir: folder in a Hub dataset, or in the folder ``source``.
         skip_bad_rows: leave out, and count in the log, rows without text, image or label, instead of refusing later.
+        inside: also take texts that a column of objects holds, and from a folder of parallel files, a file for each of
+            the texts, which ends in its name.
 
     Raises:
         InputError: nothing to read there, a file that cannot be used, no train split, a column that is not there,
             too few rows, paths of images outside the folder of the file.
     """
     texts = [text] if isinstance(text, str) else [column for column in text or [] if column]
-    given = Source(source, subset, image, delimiter, encoding, revision, data_dir, tuple(texts))
+    given = Source(source, subset, image, delimiter, encoding, revision, data_dir, tuple(texts), inside)
     found = {name: origin.named(undecoded(split), name) for name, split in _find(given).items()}
+    found = {name: lifted(split, texts) for name, split in found.items()} if inside else found
     splits = _named(found, source)
     columns = [label] if isinstance(label, str) else list(label or [])
     unlabelled = _take_unlabelled(splits, columns)
@@ -136,7 +141,10 @@ def _find(source: Source) -> dict[str, Dataset]:
             f"revision '{source.revision}' given with {path}, which is here: it names a state of a Hub dataset"
         )
     if path.is_dir():
-        return read_folder(path.joinpath(*filter(None, (source.data_dir, source.subset))), source)
+        folder = path.joinpath(*filter(None, (source.data_dir, source.subset)))
+        if source.inside and folder.is_dir() and (parallel := parallel_files(folder, source.texts)):
+            return {split: read_parallel(files, source.encoding) for split, files in parallel.items()}
+        return read_folder(folder, source)
     if extension(path) in READERS or path.is_file():
         parts = {"revision": source.revision, "subset": source.subset, "data_dir": source.data_dir}
         if told := [f"{name} '{value}'" for name, value in parts.items() if value]:
