@@ -6,6 +6,7 @@ __getattr__, __all__ = handed_on(
     __name__,
     {
         "Lora": "trainable",
+        "ScratchOptions": "scratch",
         "add_lora": "trainable",
         "check_takes_colour": "image_processor",
         "check_takes_images": "image_processor",
@@ -19,6 +20,7 @@ __getattr__, __all__ = handed_on(
         "load_tokenizer": "tokenizer",
         "longest_input": "input_length",
         "merge_lora": "trainable",
+        "source_of": "scratch",
         "set_image_size": "vision.resolution",
         "train_in_float32": "trainable",
         "try_image": "vision.resolution",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from .checkpoint_files import check_model_folder
+from .scratch import read_architecture
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,13 +47,16 @@ def check(args: ModelOptions, check_folder: Callable[[str | Path], None] = check
         re.compile(args.attention_include)
     except re.error as error:
         raise InputError(f"attention_include {args.attention_include!r} is no regular expression: {error}") from None
-    check_folder(args.model)
+    if args.model is None:
+        read_architecture(args.from_scratch)  # type: ignore[attr-defined]
+    else:
+        check_folder(args.model)
 
 
 def load_for(
     task: str,
     args: ModelOptions,
-    target: LabelSet,
+    target: LabelSet | None,
     adapt: Callable[[PreTrainedModel], object] | None = None,
     config_options: dict[str, Any] | None = None,
     **kwargs: Any,
@@ -63,7 +67,7 @@ def load_for(
         task: as in ``models.load``.
         args: of the run, with the ``dtype`` of the weights; what is trained beside an encoder that is frozen whole is
             float32 all the same.
-        target: what is predicted.
+        target: what is predicted; None where that does not change the head.
         adapt: changes the loaded model before anything is frozen or gets adapters.
         config_options: beside those of the arguments.
         **kwargs: more arguments of ``models.load``.

@@ -1,0 +1,147 @@
+"""A new model: architecture and sizes from a file, random weights, and a tokenizer trained on the run's texts."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError, nearest
+from .configuration import one_line, set_options
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedTokenizerFast
+
+    from .options import ModelOptions
+
+VOCABULARY = 8000
+"""Tokens of a new tokenizer where the file does not say."""
+
+
+@dataclass(kw_only=True)
+class ScratchOptions:
+    """A new model"""
+
+    model: str | None = None
+    """Hub id or folder of a pretrained model, or the folder of an earlier run; or give from_scratch."""
+    from_scratch: str | None = None
+    """yaml file of a new model, in place of a pretrained one: model_type, sizes as its configuration spells them, and
+    vocab_size; a tokenizer is trained on the training texts."""
+
+    def problems(self) -> list[str]:
+        """What is wrong with the values, one line each."""
+        if (self.model is None) == (self.from_scratch is None):
+            given = "neither is" if self.model is None else "both are"
+            return [f"--model PRETRAINED or --from_scratch FILE.yaml: {given} given, expected one of them"]
+        return []
+
+
+def read_architecture(file: str | Path) -> tuple[PreTrainedConfig, int]:
+    """Return the configuration that a file asks for, and how many tokens there shall be.
+
+    Raises:
+        InputError: no such file, no such architecture, or what its configuration has not.
+    """
+    from transformers import CONFIG_MAPPING
+
+    from ..interface.foreign_files import read_yaml
+
+    try:
+        fields = read_yaml(Path(file).expanduser())
+    except (InputError, OSError) as error:
+        raise InputError(f"--from_scratch {file} cannot be read: {one_line(error)}") from None
+    if not isinstance(fields, dict) or "model_type" not in fields:
+        raise InputError(f"--from_scratch {file}: expected lines such as 'model_type: mbart' and 'd_model: 128'")
+    kind = str(fields.pop("model_type"))
+    if kind not in CONFIG_MAPPING:
+        raise InputError(
+            f"--from_scratch {file}: transformers has no model_type {kind!r}{nearest(kind, CONFIG_MAPPING)}"
+        )
+    tokens = fields.pop("vocab_size", VOCABULARY)
+    if not isinstance(tokens, int) or tokens < 1:
+        raise InputError(f"--from_scratch {file}: vocab_size is {tokens!r}, expected a number of tokens such as 4000")
+    try:
+        config = CONFIG_MAPPING[kind]()
+        set_options(copy.deepcopy(config), fields)
+        return CONFIG_MAPPING[kind](**fields), tokens
+    except InputError as error:
+        raise InputError(f"--from_scratch {file}: {str(error).removeprefix('config_options: ')}") from None
+    except Exception as error:  # of transformers' checks of the values
+        raise InputError(f"--from_scratch {file}: {one_line(error)}") from error
+
+
+def with_tokens_of(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Give a configuration the size and the special tokens of a tokenizer, in place.
+
+    A decoder starts with padding where the architecture's own does, T5's too; else with the end token, as BART's does.
+    """
+    own_start, own_pad = getattr(config, "decoder_start_token_id", None), config.pad_token_id
+    by_padding = own_start == own_pad if own_start is not None else "t5" in config.model_type
+    special: dict[str, Any] = {
+        "vocab_size": len(tokenizer),
+        "pad_token_id": tokenizer.pad_token_id,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "decoder_start_token_id": tokenizer.pad_token_id if by_padding else tokenizer.eos_token_id,
+    }
+    if getattr(config, "decoder_vocab_size", None) is not None:
+        special["decoder_vocab_size"] = len(tokenizer)
+    for name in ("forced_eos_token_id", "sep_token_id"):
+        if getattr(config, name, None) is not None:
+            special[name] = tokenizer.eos_token_id
+    for name, value in special.items():
+        setattr(config, name, value)
+
+
+@contextmanager
+def new_checkpoint(file: str | Path, auto: str, texts: Iterable[str], seed: int = 0) -> Iterator[Path]:
+    """Make a model and its tokenizer, and give the folder in which they are while the block lasts.
+
+    Args:
+        file: as :func:`read_architecture` reads it.
+        auto: Auto class of transformers that has the architecture's model.
+        texts: that the tokenizer is trained on.
+        seed: of the weights.
+
+    Raises:
+        InputError: what the file says cannot be made.
+    """
+    import torch
+    import transformers
+
+    from .checkpoint import quietly
+    from .new_tokenizer import train_tokenizer
+
+    config, tokens = read_architecture(file)
+    auto_class = getattr(transformers, auto)
+    if type(config) not in auto_class._model_mapping:
+        raise InputError(f"--from_scratch {file}: {config.model_type} has no {auto.removeprefix('AutoModelFor')} model")
+    tokenizer = train_tokenizer(texts, tokens)
+    with_tokens_of(config, tokenizer)
+    with tempfile.TemporaryDirectory(prefix="hf_attn_") as folder, quietly():
+        try:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                model = auto_class.from_config(config)
+        except (ValueError, TypeError, RuntimeError, AttributeError, ArithmeticError) as error:
+            raise InputError(f"--from_scratch {file}: no model can be made of it: {one_line(error)}") from error
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        yield Path(folder)
+
+
+@contextmanager
+def source_of(args: ModelOptions, auto: str, texts: Iterable[str]) -> Iterator[Any]:
+    """Give the arguments of a run whose ``model`` is a checkpoint: the one they name, or a new one while this lasts."""
+    file = getattr(args, "from_scratch", None)
+    if file is None:
+        yield args
+        return
+    with new_checkpoint(file, auto, texts, args.seed) as folder:  # type: ignore[attr-defined]
+        changed = copy.copy(args)
+        changed.model = str(folder)
+        yield changed
