@@ -42,7 +42,7 @@ def attend(
     """
     inputs = task_of(model).input
     found = outputs(model, inputs.read([one], None if text_pair is None else [text_pair]), processor, 1)
-    said = target_of(model, found).described(Predictions(np.arange(1), found), [0])[0].said
+    said = target_of(model, found, processor).described(Predictions(np.arange(1), found), [0])[0].said
     return inputs.attend(model, processor, one, text_pair, prediction=said, label=label)
 
 

@@ -53,7 +53,7 @@ class Case:
         if not whole or batch_size < 1:
             raise InputError(f"batch_size {batch_size!r}: expected a whole number of at least 1")
         self.model, self.batch_size, self.task = model, int(batch_size), task_of(model)
-        if self.task.head not in type(model).__name__:
+        if not self.task.fits(type(model).__name__):
             raise InputError(f"{type(model).__name__} gives no answer to explain: expected a model that classifies")
         given = self.task.input.read([one], None if text_pair is None else [text_pair])
         assert len(given) == 1

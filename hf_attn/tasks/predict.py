@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InputError
-from .table import TASKS, Task, task_of
+from .table import TASKS, Task, task_for, task_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -51,8 +51,9 @@ def predict(
     given = task.input.read(inputs, text_pair, run)
     if not len(given):
         return []
-    found = outputs(model, given, processor or saved or load_processor(model), batch_size)
-    return target_of(model, found).say(found, top_k)
+    processor = processor or saved or load_processor(model)
+    found = outputs(model, given, processor, batch_size)
+    return target_of(model, found, processor).say(found, top_k)
 
 
 def outputs(model: "PreTrainedModel", given: Any, processor: Any, batch_size: int = 32) -> Any:
@@ -152,5 +153,4 @@ def trained_task(source: str | Path) -> tuple[Task | None, str]:
         known = (TASKS[name] for name, auto in autos.items() if type(config) in auto._model_mapping)
         return next(known, None), "adapter"
     classes = config.architectures or ["no architecture named"]
-    task = next((task for task in TASKS.values() if any(task.head in one for one in classes)), None)
-    return task, ", ".join(classes)
+    return task_for(config, classes), ", ".join(classes)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -40,8 +42,12 @@ class Task:
 
     @property
     def head(self) -> str:
-        """How the names of its model classes end."""
+        """How the names of its model classes end, as a rule."""
         return self.auto.removeprefix("AutoModel")
+
+    def fits(self, name: str) -> bool:
+        """Return whether a model class of that name is one of the task's: by its ending, or by transformers' table."""
+        return self.head in name or name.removeprefix("HfAttn") in _class_names(self.auto)
 
 
 TASKS = {
@@ -50,11 +56,39 @@ TASKS = {
         Task("text-classification", "text", "labels", "AutoModelForSequenceClassification"),
         Task("token-classification", "words", "tags", "AutoModelForTokenClassification"),
         Task("image-classification", "images", "labels", "AutoModelForImageClassification"),
+        Task("translation", "text", "texts", "AutoModelForSeq2SeqLM"),
+        Task("summarization", "text", "texts", "AutoModelForSeq2SeqLM"),
     )
 }
 
 
+@functools.cache
+def _class_names(auto: str) -> frozenset[str]:
+    """Names of the model classes that an Auto class of transformers has."""
+    from transformers.models.auto import modeling_auto
+
+    known = getattr(modeling_auto, auto)._model_mapping._model_mapping.values()
+    return frozenset(name for names in known for name in ((names,) if isinstance(names, str) else names))
+
+
+def named_in(config: Any, names: Iterable[str]) -> str | None:
+    """Return the one of these tasks that a configuration names in ``task_specific_params``, as T5's does.
+
+    None where it names none of them, or several.
+    """
+    told = getattr(config, "task_specific_params", None) or {}
+    found = [name for name in names if any(key.startswith(name) for key in told)]
+    return found[0] if len(found) == 1 else None
+
+
+def task_for(config: Any, classes: Iterable[str]) -> Task | None:
+    """Return the task of a model class, by its names; where several have that head, the one its configuration names."""
+    named = [name for name, task in TASKS.items() if any(map(task.fits, classes))]
+    return TASKS[named_in(config, named) or named[0]] if named else None
+
+
 def task_of(model: PreTrainedModel) -> Task:
     """Return the task of a model in hand: the one that its class is named for, or the first whose input it takes."""
-    named = [task for task in TASKS.values() if task.head in type(model).__name__]
-    return next((task for task in [*named, *TASKS.values()] if task.input.takes(model)), next(iter(TASKS.values())))
+    named = task_for(model.config, [type(model).__name__])
+    tasks = [*([named] if named else []), *TASKS.values()]
+    return next((task for task in tasks if task.input.takes(model)), next(iter(TASKS.values())))

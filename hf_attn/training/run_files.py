@@ -21,7 +21,10 @@ WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 WRITTEN = (CARD, PREDICTIONS, UNLABELLED, WORST, *WEIGHTS, RECORD, LOG, CONFIG)
 """In the order in which they go: what tells that it is a run goes last."""
 SHARDS = "model-*-of-*.safetensors"
-PICTURES = ("attention", "classes", "confusion", "curves", "errors", "f1_by_type", "patches", "reliability", "scatter")
+PICTURES = (
+    *("alignment", "attention", "classes", "confusion", "curves", "errors", "f1_by_type", "lengths", "patches"),
+    *("reliability", "scatter"),
+)
 ARGUMENTS = {"recipe", "output_dir", "resume", "overwrite", "seed"}
 """Every ``config.yaml`` of a run has them."""
 STEP = re.compile(r"\d{8}(\.tmp|\.old)?")

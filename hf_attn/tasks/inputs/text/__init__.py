@@ -24,14 +24,18 @@ logits = model(**tokenizer(["a text"], return_tensors="pt")).logits"""
 __getattr__, __all__ = handed_on(
     __name__,
     {
+        "Alignments": "alignment",
         "Examples": "examples",
         "Options": "options",
+        "SourceOptions": "parallel",
+        "align": "alignment",
         "attend": "examples",
         "batches": "prediction",
         "bring_together": "agreement",
         "check_folder": "prediction",
         "check_text": "tokens",
         "collate": "tokens",
+        "load_parallel": "parallel",
         "load_processor": "prediction",
         "load_splits": "tokens",
         "marks": "rationales",
@@ -41,7 +45,9 @@ __getattr__, __all__ = handed_on(
         "read_files": "reading",
         "rows": "tokens",
         "takes": "prediction",
+        "texts_of": "parallel",
         "tokenize": "tokens",
         "trained_on_pairs": "given",
+        "with_labels": "parallel",
     },
 )

@@ -25,6 +25,15 @@ def takes(model: "PreTrainedModel") -> bool:
     return "input_ids" in inspect.signature(model.forward).parameters and model.main_input_name != "pixel_values"
 
 
+def prefix_of(model: "PreTrainedModel") -> str:
+    """Return what a model was trained to find before each text, as its configuration says; empty where it is nothing.
+
+    A configuration of several tasks, such as T5's own, says it of none.
+    """
+    tasks = getattr(model.config, "task_specific_params", None) or {}
+    return str((next(iter(tasks.values())) or {}).get("prefix") or "") if len(tasks) == 1 else ""
+
+
 def batches(
     given: Texts, tokenizer: "PreTrainedTokenizerBase", model: "PreTrainedModel", batch_size: int
 ) -> Iterator[dict[str, torch.Tensor]]:
@@ -37,7 +46,8 @@ def batches(
         InputError: texts with tokens that the model has no embeddings for.
     """
     tokenizer = fitted(tokenizer, model)
-    encoded = encode(tokenizer, given.texts, given.text_pair)
+    prefix = prefix_of(model)
+    encoded = encode(tokenizer, [prefix + text for text in given.texts], given.text_pair)
     check_token_ids(encoded["input_ids"], model, tokenizer)
     pad = padding(model)
     batch_size = 1 if pad is None else batch_size

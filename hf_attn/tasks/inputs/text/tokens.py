@@ -93,7 +93,8 @@ def _unusable(name: str, split: Dataset, column: str) -> list[str]:
 def rows(splits: DatasetDict, tokenizer: Any, args: Options, accelerator: Accelerator) -> DatasetDict:
     """Return the rows of token ids of a run, as :func:`tokenize` makes them."""
     progress = accelerator.is_main_process
-    made = tokenize(splits, tokenizer, args.text, args.text_pair, args.max_length, progress)
+    prefix = getattr(args, "source_prefix", None) or ""
+    made = tokenize(splits, tokenizer, args.text, args.text_pair, args.max_length, progress, prefix)
     return with_rationales(made, splits, tokenizer, args) if args.rationale else made
 
 
@@ -109,6 +110,7 @@ def tokenize(
     text_pair: str | None = None,
     max_length: int | None = None,
     progress: bool = True,
+    prefix: str = "",
 ) -> DatasetDict:
     """Turn texts into token ids, in memory.
 
@@ -123,6 +125,7 @@ def tokenize(
         text_pair: column of the second text.
         max_length: tokens of a row, or of a pair, with special tokens; the rest is cut. The tokenizer's by default.
         progress: show a bar.
+        prefix: put before each text.
 
     Raises:
         InputError: a ``max_length`` that leaves no room for text.
@@ -135,7 +138,7 @@ def tokenize(
     tokenized = {}
     for name, split in splits.items():
         tell_lookalikes(split, tokenizer, [text, text_pair], name)
-        table = _tokens(split, tokenizer, text, text_pair, max_length, name if progress else None)
+        table = _tokens(split, tokenizer, text, text_pair, max_length, name if progress else None, prefix)
         if "labels" in split.column_names:
             table = table.append_column("labels", split.with_format("arrow")["labels"][:])
         tokenized[name] = Dataset(table)
@@ -160,7 +163,13 @@ def tell_lookalikes(split: Dataset, tokenizer: Any, columns: list[str | None], n
 
 
 def _tokens(
-    split: Dataset, tokenizer: Any, text: str, text_pair: str | None, max_length: int | None, name: str | None
+    split: Dataset,
+    tokenizer: Any,
+    text: str,
+    text_pair: str | None,
+    max_length: int | None,
+    name: str | None,
+    prefix: str,
 ) -> Any:
     import pyarrow
 
@@ -170,7 +179,8 @@ def _tokens(
     batches = []
     for at in bar(range(0, len(split), CHUNK), desc=f"tokenize {name}", disable=name is None, leave=False):
         rows = split[at : at + CHUNK]
-        encoded = encode(tokenizer, rows[text], rows[text_pair] if text_pair else None, max_length, first=at)
+        texts = [prefix + one for one in rows[text]] if prefix else rows[text]
+        encoded = encode(tokenizer, texts, rows[text_pair] if text_pair else None, max_length, first=at)
         columns = {key: pyarrow.array(encoded[key], pyarrow.list_(types[key])) for key in types if key in encoded}
         columns["ids"] = pyarrow.array(range(at, at + len(rows[text])), pyarrow.int64())
         batches.append(pyarrow.record_batch(columns))

@@ -1,0 +1,73 @@
+"""Languages of a tokenizer that knows several: the source's, the target's, and the token that a text starts with."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from ....data.columns import listing
+from ....errors import InputError, nearest
+
+
+def knows_languages(tokenizer: Any) -> bool:
+    """Return whether a tokenizer marks the language of a text by a token."""
+    return hasattr(type(tokenizer), "src_lang")
+
+
+def codes(tokenizer: Any) -> dict[str, int]:
+    """Return the ids of the languages by their codes; empty where they are not known."""
+    for name in ("lang_code_to_id", "lang_code_to_token"):
+        found = getattr(tokenizer, name, None)
+        if found:
+            return {
+                code: tokenizer.convert_tokens_to_ids(token) if isinstance(token, str) else int(token)
+                for code, token in dict(found).items()
+            }
+    special = set(tokenizer.all_special_tokens) | {
+        token.content for token in tokenizer.added_tokens_decoder.values() if token.special
+    }
+    named = {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}
+    plain = {str(token) for name, token in tokenizer.special_tokens_map.items() if name in named}
+    return {token: tokenizer.convert_tokens_to_ids(token) for token in sorted(special - plain)}
+
+
+def set_languages(tokenizer: Any, source: str | None, target: str | None) -> int | None:
+    """Set the languages of a tokenizer that knows several, in place, as they are then saved.
+
+    Args:
+        tokenizer: of the model.
+        source: code of the source's language.
+        target: code of the target's.
+
+    Returns:
+        The id of the token that the target starts with by its language; None for a tokenizer without languages.
+
+    Raises:
+        InputError: a code that it does not know, or one that is missing.
+    """
+    if not knows_languages(tokenizer):
+        return None
+    known = codes(tokenizer)
+    wrong = []
+    for name, code in (("source_lang", source), ("target_lang", target)):
+        if code is None:
+            wrong.append(f"the tokenizer is of several languages: give --{name}, such as {listing(list(known), 3)}")
+        elif code not in known:
+            near = nearest(code, known) or f" (it knows {listing(list(known), 4)})"
+            wrong.append(f"{name} {code!r} is no language of the tokenizer{near}")
+    if wrong:
+        raise InputError("; ".join(wrong))
+    tokenizer.tgt_lang = target
+    tokenizer.src_lang = source
+    tokenizer.init_kwargs.update(src_lang=source, tgt_lang=target)
+    return known[str(target)]
+
+
+def of_targets(tokenizer: Any) -> Any:
+    """Return a tokenizer for targets: the same one, or a copy that marks their language or has their vocabulary."""
+    if not hasattr(tokenizer, "_switch_to_target_mode"):
+        return tokenizer
+    made = copy.deepcopy(tokenizer)
+    made._in_target_context_manager = True
+    made._switch_to_target_mode()
+    return made

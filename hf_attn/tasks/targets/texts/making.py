@@ -1,0 +1,94 @@
+"""The target of a run: what its arguments, its tokenizer and its model say of the texts to write."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from ....errors import InputError
+from ....models.input_length import plain, positions
+from . import generation
+from .kinds import KINDS, tokenize_of
+from .languages import codes, knows_languages, of_targets
+from .options import Options
+from .start import start_token
+from .texts import Texts
+
+if TYPE_CHECKING:
+    from torch import nn
+
+log = logging.getLogger(__name__)
+
+
+def made(task: str, args: Options, tokenizer: Any, model: nn.Module, seed: int = 0) -> Texts:
+    """Return the target of a run, and note in the model's configuration what prediction needs.
+
+    The decoder's start and, of a tokenizer of several languages, the first token are those that the model's class and
+    the tokenizer put there in training; generation starts with the same.
+
+    Args:
+        task: ``translation`` or ``summarization``.
+        args: of the run; with ``source_prefix`` of the sources.
+        tokenizer: with its languages set.
+        model: loaded, with adapters or without.
+        seed: of sampling.
+
+    Raises:
+        InputError: a tokenizer that ends no text, targets longer than the decoder's positions, options of generation
+            that do not go together.
+    """
+    inner: Any = plain(model)
+    target_tokenizer = of_targets(tokenizer)
+    example = list(target_tokenizer("a")["input_ids"])
+    end = _end(inner, tokenizer, example)
+    limit = positions(inner)
+    if limit is not None and args.max_target_length > limit:
+        raise InputError(f"max_target_length is {args.max_target_length}: the decoder has {limit} positions")
+    start = start_token(inner, example)
+    first = codes(tokenizer)[str(args.target_lang)] if knows_languages(tokenizer) else None
+    first = first if first in example[:1] else None
+    config = generation.configured(
+        inner, args.asked(), start=start, end=end, longest=args.max_target_length, first=first, seed=seed
+    )
+    if (before := inner.config.decoder_start_token_id) != start:
+        if before is not None:
+            log.info("decoder_start_token_id %s of config.json is now %s, as the class shifts labels", before, start)
+        inner.config.decoder_start_token_id = start
+    inner.generation_config = config
+    prefix = getattr(args, "source_prefix", None)
+    inner.config.task_specific_params = {_key(task, args): {"prefix": prefix} if prefix else {}}
+    return Texts(
+        KINDS[task],
+        tokenizer,
+        options=args,
+        generation=config,
+        start=start,
+        pad=int(config.pad_token_id),
+        tokenize=tokenize_of(args),
+        targets=target_tokenizer,
+    )
+
+
+def _key(task: str, args: Options) -> str:
+    """The task as T5's configuration spells it, such as ``translation_en_to_de``."""
+    if task == "translation" and args.source_lang and args.target_lang:
+        return f"translation_{args.source_lang}_to_{args.target_lang}"
+    return task
+
+
+def _end(model: Any, tokenizer: Any, example: list[int]) -> int:
+    """The id of the token that ends a text."""
+    known = (
+        model.generation_config.eos_token_id,
+        model.config.eos_token_id,
+        tokenizer.eos_token_id,
+        tokenizer.sep_token_id,
+    )
+    for one in known:
+        for end in one if isinstance(one, list) else [one]:
+            if end is not None and end in example:
+                return int(end)
+    raise InputError(
+        f"the tokenizer puts no end token after a text ({tokenizer.eos_token!r}): the model would never learn to stop; "
+        "take one that does, or set its post-processor"
+    )
