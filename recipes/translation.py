@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from hf_attn.interface.arguments import command_line, parse
-from hf_attn.models.options import ModelOptions
 from hf_attn.models.scratch import ScratchOptions
 from hf_attn.runs.options import HubOptions
 from hf_attn.tasks.inputs import text
@@ -26,7 +25,7 @@ from hf_attn.training.config import TrainConfig
 
 
 @dataclass(kw_only=True)
-class Config(ScratchOptions, ModelOptions, text.SourceOptions, texts.Options, TrainConfig, HubOptions):
+class Config(ScratchOptions, text.SourceOptions, texts.Options, TrainConfig, HubOptions):
     """Train an encoder-decoder to translate."""
 
     head_factor = 1.0

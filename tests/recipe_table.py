@@ -11,9 +11,16 @@ import numpy as np
 import pandas as pd
 from tiny_bert import WORDS as TINY_WORDS
 from tiny_bert import save_tiny_bert
+from tiny_translators import save_pairs, save_tiny_translator, source_file, sources_of, sources_without_targets
 from tiny_vit import picture, save_pictures, save_tiny_vit
 
-from hf_attn.recipes import image_classification, text_classification, token_classification
+from hf_attn.recipes import (
+    image_classification,
+    summarization,
+    text_classification,
+    token_classification,
+    translation,
+)
 
 MIXED = ("--mixup", "0.8", "--cutmix", "1", "--color_jitter", "0.3", "--reprob", "0.2", "--rand_augment", "rand-m5-n1")
 WORDS = {
@@ -192,6 +199,59 @@ LABELLED = {
 
 CLASSES_DRAWN = ("figures/confusion.png", "figures/reliability.png")
 
+WRITING: dict[str, Any] = {
+    "model": save_tiny_translator,
+    "data": save_pairs,
+    "given": sources_of,
+    "command": source_file,
+    "unlabelled": sources_without_targets,
+    "auto": "AutoModelForSeq2SeqLM",
+    "files": frozenset(
+        {"tokenizer.json", "tokenizer_config.json", "generation_config.json"}
+        | {"figures/alignment.png", "figures/lengths.png"}
+    ),
+    "learns": ("--lr", "5e-3", "--epochs", "8", "--max_new_tokens", "32"),
+    "drawn": ("--config_options", '{"dropout": 0.3}', "--eval_generated", "0", "--max_new_tokens", "8"),
+    "alike": ("--max_new_tokens", "8"),
+    "options": (
+        ("--lora", "4", "--attention", "cosine", "--max_new_tokens", "8"),
+        ("--attention", "entmax15", "--attention_include", "encoder_attn", "--max_new_tokens", "8"),
+        ("--label_smoothing", "0.1", "--max_tokens", "128", "--accumulation_steps", "2", "--max_new_tokens", "8"),
+        ("--num_beams", "3", "--length_penalty", "0.6", "--no_repeat_ngram_size", "2", "--max_new_tokens", "8"),
+        ("--source_prefix", "say: ", "--eval_generated", "0", "--ema", "0.9", "--max_new_tokens", "8"),
+        ("--precision", "bf16", "--lr", "3e-3", "--epochs", "4", "--max_new_tokens", "16"),
+        ("--freeze", "encoder", "--metric=-loss", "--patience", "1", "--max_new_tokens", "8"),
+    ),
+    "only_scored": frozenset(),
+    "labels": False,
+    "floor": 50,
+    "bad": {
+        "unknown metric": (["--metric", "blue"], "metric 'blue': expected one of .*did you mean 'bleu'"),
+        "a score of texts and no texts": (
+            ["--metric", "bleu", "--eval_generated", "0"],
+            "eval_generated 0 writes none",
+        ),
+        "missing source": (["--source", "sorce"], "no column 'sorce'.*did you mean 'source'"),
+        "missing target": (["--target", "goal"], "no column 'goal'"),
+        "one column for both": (["--target", "source"], "given both as text"),
+        "no beams": (["--num_beams", "0"], "num_beams is 0: it must be at least 1"),
+        "no room for a target": (["--max_target_length", "1"], "max_target_length is 1: it must be at least 2"),
+        "no room for a source": (["--max_source_length", "1"], "leave no room for text"),
+        "longer than the decoder": (["--max_target_length", "400"], "max_target_length is 400: the decoder has 160"),
+        "sampling without sampling": (["--top_p", "0.9"], "top_p needs --do_sample true"),
+        "a temperature of nothing": (["--do_sample", "true", "--temperature", "0"], "temperature is 0.0: it must be"),
+        "more probability than there is": (["--do_sample", "true", "--top_p", "1.5"], "top_p is 1.5"),
+        "least beyond most": (["--min_new_tokens", "9", "--max_new_tokens", "8"], "min_new_tokens is 9 and max_new"),
+        "smoothing above 1": (["--label_smoothing", "1"], "label_smoothing is 1.0"),
+        "a model and a new one": (["--from_scratch", "x.yaml"], "--from_scratch FILE.yaml: both are given"),
+        "batches too small for a row": (["--max_tokens", "4"], "max_tokens is 4, and .* rows have more tokens"),
+        "batches of two kinds": (["--max_tokens", "99", "--group_by_length", "false"], "batches of like length"),
+        "words that sacreBLEU does not know": (["--bleu_tokenize", "14a"], "bleu_tokenize '14a': expected one of"),
+        "words that need another library": (["--bleu_tokenize", "ja-mecab"], "bleu_tokenize 'ja-mecab'"),
+        "texts of labels": (["--label", "target"], "unknown argument --label"),
+    },
+}
+
 RECIPES = {
     recipe.name: recipe
     for recipe in (
@@ -315,6 +375,14 @@ RECIPES = {
                 "less than no tokens to merge": (["--token_merging", "-1"], "token"),
                 "stochastic depth above 1": (["--drop_path", "1.5"], "drop"),
             },
+        ),
+        Recipe(translation, answer="translation_text", score="bleu", reported=("BLEU", "13a", "worst"), **WRITING),
+        Recipe(
+            module=summarization,
+            answer="summary_text",
+            score="chrf",
+            reported=("ROUGE", "worst"),
+            **{**WRITING, "bad": {"unknown metric": (["--metric", "rogue1"], "did you mean 'rouge1'")}},
         ),
     )
 }

@@ -44,7 +44,7 @@ def parallel_files(folder: Path, columns: Sequence[str]) -> dict[str, dict[str, 
     ]
     if found and wrong:
         refuse(f"{folder}: {why}" for why in wrong)
-    return found
+    return {split: {column: files[column] for column in columns} for split, files in found.items()}
 
 
 def read_parallel(files: dict[str, Path], encoding: str | None = None) -> Dataset:

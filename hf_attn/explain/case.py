@@ -55,6 +55,8 @@ class Case:
         self.model, self.batch_size, self.task = model, int(batch_size), task_of(model)
         if not self.task.fits(type(model).__name__):
             raise InputError(f"{type(model).__name__} gives no answer to explain: expected a model that classifies")
+        if reason := getattr(self.task.target, "UNEXPLAINED", ""):
+            raise InputError(f"{type(model).__name__}: {reason}")
         given = self.task.input.read([one], None if text_pair is None else [text_pair])
         assert len(given) == 1
         self.parted: Parted = self.task.input.parted(

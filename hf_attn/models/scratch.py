@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, nearest
 from .configuration import one_line, set_options
+from .options import ModelOptions
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedTokenizerFast
 
-    from .options import ModelOptions
 
 VOCABULARY = 8000
 """Tokens of a new tokenizer where the file does not say."""
 
 
 @dataclass(kw_only=True)
-class ScratchOptions:
+class ScratchOptions(ModelOptions):
     """A new model"""
 
-    model: str | None = None
+    model: str | None = None  # type: ignore[assignment]
     """Hub id or folder of a pretrained model, or the folder of an earlier run; or give from_scratch."""
     from_scratch: str | None = None
     """yaml file of a new model, in place of a pretrained one: model_type, sizes as its configuration spells them, and

@@ -112,8 +112,11 @@ def body(folder: Path, record: "RunRecord", facts: dict[str, Any], drawn: "Seque
 def summary(record: "RunRecord") -> str:
     """Say in a sentence or two what this model is."""
     names, given, what = record.target.names, TASKS[record.task].input.NOUN, record.target.sentence
-    base = origin(record.config.model)
-    line = f"{base}, fine-tuned to give each {given} {what}, by `hf-attn {record.config.recipe}`."
+    if new := getattr(record.config, "from_scratch", None):
+        made = f"A new model of the architecture and sizes in {escape(short_source(new))}, trained"
+    else:
+        made = f"{origin(record.config.model)}, fine-tuned"
+    line = f"{made} to give each {given} {what}, by `hf-attn {record.config.recipe}`."
     return line + (f"\n\nLabels: {', '.join(escape(str(name)) for name in names)}." if names else "")
 
 

@@ -189,6 +189,7 @@ def run_facts(record: RunRecord, *, processes: int = 1, precision: str = "no") -
         },
         "metric": record.metric,
         "scores": {split: dict(scores) for split, scores in record.split_scores.items()},
+        "report": record.report,
         "interval": None if record.interval is None else {"level": 0.95, "test": list(record.interval)},
         "versions": machine.versions(),
         "git": machine.git_state(Path.cwd()),

@@ -14,6 +14,12 @@ written = model.generate(**tokenizer(["a text"], return_tensors="pt"))
 texts = tokenizer.batch_decode(written, skip_special_tokens=True)"""
 """How a model is used, as :data:`tasks.inputs.text.USAGE`."""
 
+UNEXPLAINED = (
+    "what a model writes is not explained yet: figures/alignment.png of its run shows which source words it attends "
+    "to, and hf_attn.tasks.inputs.text.align does for any text"
+)
+"""Why an answer cannot be explained."""
+
 __getattr__, __all__ = handed_on(
     __name__,
     {

@@ -6,7 +6,6 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
     from ....interface.plotting import Picture
     from ....training.step import Batch
-    from ...explained import Asked
 
 log = logging.getLogger(__name__)
 
@@ -275,18 +273,6 @@ class Texts:
     def summary(self, predictions: Predictions) -> str:
         """Return the signatures."""
         return "" if predictions.labels is None else self.report(predictions).split("\n\n")[0]
-
-    @cached_property
-    def asked(self) -> Any:
-        """Explanation of texts is not there yet."""
-
-        def refuse(outputs: np.ndarray, wanted: Any = None, against: Any = None) -> Asked:
-            raise InputError(
-                f"explanations of texts that a model writes are not there yet ({self.kind.task}): look at "
-                "figures/alignment.png of the run, or hf_attn.attention_map"
-            )
-
-        return refuse
 
 
 def _short(text: str, most: int = 160) -> str:

@@ -1,0 +1,106 @@
+"""New models from a file of sizes, and their tokenizers: made the same each time, wrong files in one line."""
+
+import pytest
+import torch
+from tiny_translators import FAMILIES, pairs
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+from hf_attn.errors import InputError
+from hf_attn.models.new_tokenizer import train_tokenizer
+from hf_attn.models.scratch import ScratchOptions, new_checkpoint, read_architecture
+
+TEXTS = [text for pair in pairs(100) for text in pair]
+SIZES = "d_model: 16\nvocab_size: 300\n"
+
+
+def file(folder, text):
+    path = folder / "model.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("text", ["Ein Hund läuft.", "日本語 ☂", "a </s> b", "tab\tand  two blanks", "<s><pad>"])
+def test_what_is_decoded_is_what_was_encoded_in_any_script(text):
+    from hf_attn.tasks.inputs.text.encoding import encode
+
+    tokenizer = train_tokenizer(TEXTS, 330)
+    ids = encode(tokenizer, [text])["input_ids"][0]
+    assert tokenizer.decode(ids, skip_special_tokens=True).strip() == text
+    assert ids[-1] == tokenizer.eos_token_id and tokenizer.unk_token_id not in ids
+
+
+def test_the_order_of_texts_changes_no_token():
+    one, two = train_tokenizer(TEXTS, 330), train_tokenizer(TEXTS[::-1], 330)
+    assert one.backend_tokenizer.to_str() == two.backend_tokenizer.to_str() and len(one) <= 330
+
+
+def test_no_room_for_the_bytes_is_refused():
+    with pytest.raises(InputError, match="vocab_size is 200: the bytes and special tokens alone are 261"):
+        train_tokenizer(TEXTS, 200)
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_a_new_model_is_the_same_each_time_and_loads_with_its_tokenizer(kind, tmp_path):
+    sizes = (
+        "num_layers: 1\nd_kv: 4\nnum_heads: 2\nd_ff: 8\n" if kind == "t5" else "encoder_layers: 1\ndecoder_layers: 1\n"
+    )
+    given = file(tmp_path, f"model_type: {kind}\n{SIZES}{sizes}")
+    found = []
+    for seed in (1, 1, 2):
+        with new_checkpoint(given, "AutoModelForSeq2SeqLM", TEXTS, seed) as folder:
+            model, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+        assert not folder.exists()
+        assert model.config.vocab_size == len(tokenizer) and model.config.pad_token_id == tokenizer.pad_token_id
+        assert model.generation_config.eos_token_id == tokenizer.eos_token_id
+        found.append(model.get_input_embeddings().weight)
+    assert torch.equal(found[0], found[1]) and not torch.equal(found[0], found[2])
+
+
+def test_making_a_model_leaves_the_random_state(tmp_path):
+    before = torch.get_rng_state()
+    with new_checkpoint(file(tmp_path, f"model_type: mbart\n{SIZES}"), "AutoModelForSeq2SeqLM", TEXTS, 1):
+        assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("d_model: 16", "expected lines such as 'model_type: mbart'"),
+        ("- 1\n- 2", "expected lines such as"),
+        ("model_type: mbert", "no model_type 'mbert'; did you mean 'm?bart|no model_type 'mbert'"),
+        ("model_type: mbart\nd_modl: 16", "has no 'd_modl'; did you mean 'd_model'"),
+        ("model_type: mbart\nvocab_size: many", "vocab_size is 'many', expected a number of tokens"),
+        ("model_type: mbart\nvocab_size: -4", "vocab_size is -4, expected"),
+        ("model_type: mbart\nd_model: wide", "model.yaml"),
+        ("model_type: [", "cannot be read"),
+    ],
+)
+def test_a_file_that_names_no_model_is_one_line(text, message, tmp_path):
+    with pytest.raises(InputError, match=message) as error:
+        read_architecture(file(tmp_path, text))
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_file_and_an_architecture_of_another_task_are_one_line(tmp_path):
+    with pytest.raises(InputError, match="none.yaml cannot be read: No such file"):
+        read_architecture(tmp_path / "none.yaml")
+    with (
+        pytest.raises(InputError, match="bert has no Seq2SeqLM model"),
+        new_checkpoint(file(tmp_path, "model_type: bert"), "AutoModelForSeq2SeqLM", TEXTS),
+    ):
+        pass
+
+
+def test_heads_that_do_not_divide_are_told(tmp_path):
+    given = file(tmp_path, f"model_type: mbart\n{SIZES}encoder_attention_heads: 3\n")
+    with (
+        pytest.raises(InputError, match="no model can be made of it"),
+        new_checkpoint(given, "AutoModelForSeq2SeqLM", TEXTS),
+    ):
+        pass
+
+
+def test_one_of_model_and_new_model_is_needed():
+    assert ScratchOptions(model="x").problems() == []
+    assert "neither is given" in ScratchOptions().problems()[0]
+    assert "both are given" in ScratchOptions(model="x", from_scratch="y").problems()[0]
