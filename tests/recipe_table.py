@@ -220,7 +220,7 @@ WRITING: dict[str, Any] = {
         ("--num_beams", "3", "--length_penalty", "0.6", "--no_repeat_ngram_size", "2", "--max_new_tokens", "8"),
         ("--source_prefix", "say: ", "--eval_generated", "0", "--ema", "0.9", "--max_new_tokens", "8"),
         ("--precision", "bf16", "--lr", "3e-3", "--epochs", "4", "--max_new_tokens", "16"),
-        ("--freeze", "encoder", "--metric=-loss", "--patience", "1", "--max_new_tokens", "8"),
+        ("--freeze", r"model\.encoder\.", "--metric=-loss", "--patience", "1", "--max_new_tokens", "8"),
     ),
     "only_scored": frozenset(),
     "labels": False,

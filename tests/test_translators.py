@@ -9,6 +9,7 @@ from tiny_translators import FAMILIES, WORDS, pairs, save_tiny_translator, tiny_
 
 import hf_attn
 from hf_attn.errors import InputError
+from hf_attn.explain import explain
 from hf_attn.tasks.inputs import text
 from hf_attn.tasks.targets import texts
 from hf_attn.tasks.targets.texts.generation import greedy, outputs
@@ -36,7 +37,8 @@ def batch_of(target, rows=7, multiple=1):
 def written(model, **options):
     inputs = TOKENIZER(GIVEN, return_tensors="pt", padding=True)
     config = copy.deepcopy(target_of(model).generation)
-    config.update(**{"max_new_tokens": 12, **options})
+    for name, value in {"max_new_tokens": 12, **options}.items():
+        setattr(config, name, value)
     return [row.tolist() for row in outputs(model, dict(inputs), config)]
 
 
@@ -103,9 +105,9 @@ VARIANTS = ["cosine", "additive", "entmax15", "talking_heads"]
 @pytest.mark.parametrize("kind", ["mbart", "marian", "t5"])
 def test_variants_that_start_as_identity_write_the_same_texts(kind, variant):
     stock = tiny_translator(kind, TOKENIZER)
-    options = {"mix": 0.0} if variant == "entmax15" else None
+    options = {"mix": 0.0} if variant == "entmax15" else {}
     for include in ("", CROSS.get(kind, "encoder_attn")):
-        swapped = hf_attn.swap_attention(tiny_translator(kind, TOKENIZER), variant, options, include=include)
+        swapped = hf_attn.swap_attention(tiny_translator(kind, TOKENIZER), variant, include, **options)
         for beams in (1, 4):
             assert written(swapped, num_beams=beams) == written(stock, num_beams=beams)
 
@@ -189,7 +191,7 @@ def test_a_tokenizer_that_ends_no_text_is_refused():
 def test_an_explanation_is_refused_in_a_line(tmp_path):
     folder = save_tiny_translator(tmp_path / "model")
     with pytest.raises(InputError, match="alignment"):
-        hf_attn.explain(folder, "the dog runs")
+        explain(folder, "the dog runs")
 
 
 def test_scores_need_targets_and_a_loss_that_is_finite():

@@ -29,6 +29,16 @@ def head_modules(model: PreTrainedModel) -> list[str]:
     return [name for name, child in children.items() if isinstance(child, nn.Linear)]
 
 
+def new_heads(model: PreTrainedModel) -> list[str]:
+    """Return the names of :func:`head_modules` but for those that give token scores: a checkpoint has them.
+
+    A copy of one that is tied to the embeddings would not be tied.
+    """
+    output = model.get_output_embeddings()
+    heads = {name: model.get_submodule(name) for name in head_modules(model)}
+    return [name for name, head in heads.items() if output is None or output not in list(head.modules())]
+
+
 def freeze(model: PreTrainedModel, what: str) -> int:
     r"""Stop training a part of a model, and return how many parameters that is.
 
@@ -91,7 +101,7 @@ class Lora:
 
 
 def add_lora(model: PreTrainedModel, lora: Lora) -> nn.Module:
-    """Return ``model`` with adapters; they, the head and the attention variant are trained, all else is frozen.
+    """Return ``model`` with adapters; they, a new head and the attention variant are trained, all else is frozen.
 
     Raises:
         InputError: the model has no such layers.
@@ -112,7 +122,7 @@ def add_lora(model: PreTrainedModel, lora: Lora) -> nn.Module:
         lora_alpha=2 * lora.rank if lora.alpha is None else lora.alpha,  # type: ignore[arg-type]
         lora_dropout=lora.dropout,
         target_modules=targets,
-        modules_to_save=head_modules(model) + trained,
+        modules_to_save=new_heads(model) + trained,
         fan_in_fan_out=any(isinstance(linear.get(name.rpartition(".")[2]), Conv1D) for name in targets),
     )
     return get_peft_model(model, config)
