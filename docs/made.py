@@ -1,7 +1,9 @@
 """Write what of these pages is made from the code: ``python docs/made.py``. A test holds them to it."""
 
 import ast
+import importlib.util
 import re
+import sys
 from pathlib import Path
 
 from hf_attn.attention import list_variants, variant_info
@@ -66,10 +68,22 @@ def papers() -> str:
     return "\n".join([*lines, *(f"| {cited} | {', '.join(sorted(found[cited]))} |" for cited in sorted(found))])
 
 
+def few_labels() -> str:
+    """What texts without labels are worth, as far as it was measured."""
+    path = DOCS.parent / "benchmarks/few_labels.py"
+    spec = importlib.util.spec_from_file_location("few_labels", path)
+    sys.path.insert(0, str(path.parent))
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    runs = module.Runs(module.RESULTS)
+    return module.table(runs) if runs.found else "No run has been kept yet."
+
+
 def pages() -> dict[Path, str]:
     """Each page with its table as it is now."""
     made = {}
-    for name, table in (("variants", variants), ("papers", papers), ("explain", methods)):
+    for name, table in (("variants", variants), ("papers", papers), ("explain", methods), ("few_labels", few_labels)):
         path = DOCS / f"{name}.md"
         before, mark, rest = path.read_text("utf-8").partition("<!-- made -->\n")
         made[path] = before + mark + table() + "\n" + "<!-- end -->" + rest.partition("<!-- end -->")[2]

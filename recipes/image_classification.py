@@ -35,15 +35,18 @@ class Config(
 def main(argv: list[str] | None = None) -> dict[str, float]:
     """Train, score, save and describe one run; return its test scores."""
     args = parse(Config, argv, recipe="image_classification")
-    from hf_attn import data, explain, models, runs, training
+    from hf_attn import data, explain, models, runs, studies, training
     from hf_attn.models import vision
 
     vision.check(args)
+    earlier = studies.earlier_round(main, args)
     accelerator = runs.begin(args)
 
     # Images and labels
-    splits = images.load_splits(args, args.label, labels.strata_of(args.label, args.problem))
+    strata = labels.strata_of(args.label, args.problem)
+    splits = images.load_splits(args, args.label, strata, args.unlabeled)
     splits, target = labels.encode(splits, args)
+    splits, target, taught = labels.learn_from(earlier, splits, target, args)
     metric = target.choose_metric(args.metric, splits["validation"]["labels"])
 
     # Model, and pixels that it takes
@@ -84,6 +87,8 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
             data=data.fingerprint(splits),
         )
         predictions = {"test": predict(vision.scorer(args, trained), test)}
+        if args.unlabeled:
+            predictions["validation"] = predict(vision.scorer(args, trained), valid)
         if data.UNLABELLED in rows:
             unlabelled = batches(rows[data.UNLABELLED], as_they_are)
             predictions[data.UNLABELLED] = predict(vision.scorer(args, model), unlabelled)
@@ -102,8 +107,10 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
         scored_with=vision.scored_with(args),
         pictures=shown.pictures,
         text=shown.text,
+        validation=predictions.get("validation"),
         unlabelled=predictions.get(data.UNLABELLED),
         unlabelled_names=images.names(splits.get(data.UNLABELLED), args),
+        **taught.told,
     )
     return runs.complete(model, processing.processor, record, accelerator)
 

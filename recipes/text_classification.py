@@ -33,14 +33,17 @@ class Config(ModelOptions, text.Options, RationaleOptions, labels.Options, Train
 def main(argv: list[str] | None = None) -> dict[str, float]:
     """Train, score, save and describe one run; return its test scores."""
     args = parse(Config, argv, recipe="text_classification")
-    from hf_attn import data, explain, models, runs, training
+    from hf_attn import data, explain, models, runs, studies, training
 
     models.check(args, text.check_folder)
+    earlier = studies.earlier_round(main, args)
     accelerator = runs.begin(args)
 
     # Texts and labels
-    splits = text.load_splits(args, args.label, labels.strata_of(args.label, args.problem))
+    strata = labels.strata_of(args.label, args.problem)
+    splits = text.load_splits(args, args.label, strata, args.unlabeled)
     splits, target = labels.encode(splits, args)
+    splits, target, taught = labels.learn_from(earlier, splits, target, args)
     metric = target.choose_metric(args.metric, splits["validation"]["labels"])
 
     # Model, and tokens that it takes
@@ -71,7 +74,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
             data=data.fingerprint(splits),
         )
     model = models.merge_lora(model)
-    predictions = {split: predict(model, split) for split in parts if split != "validation"}
+    predictions = {split: predict(model, split) for split in parts if split != "validation" or args.unlabeled}
 
     examples = text.Examples(splits["test"], tokenizer, args)
     shown = explain.shown(model, examples, target, predictions["test"])
@@ -83,8 +86,10 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
         predictions=predictions["test"],
         pictures=shown.pictures,
         text=shown.text,
+        validation=predictions.get("validation"),
         unlabelled=predictions.get(data.UNLABELLED),
         unlabelled_names=text.names(splits.get(data.UNLABELLED), args),
+        **taught.told,
     )
     return runs.complete(model, tokenizer, record, accelerator)
 

@@ -16,6 +16,7 @@ from tiny_vit import picture, save_pictures, save_tiny_vit
 
 from hf_attn.recipes import (
     image_classification,
+    language_modeling,
     summarization,
     text_classification,
     token_classification,
@@ -67,6 +68,10 @@ class Recipe:
     score: str = "accuracy"
     floor: float = 0.8
     """What the tiny model reaches of the score."""
+    says_rows: bool = True
+    """Whether ``hf_attn.predict`` says of a row what it was scored by; a language model is scored by all its tokens."""
+    tag: str = ""
+    """Its task as the Hub has it; empty is the recipe's name."""
     reported: tuple[str, ...] = ("precision", "recall", "f1-score", "macro avg")
     """Words of the report."""
 
@@ -98,6 +103,11 @@ def save_reviews(folder: Path, train: int = 96, test: int = 18) -> Path:
 
 def reviews_of(folder: Path) -> list[str]:
     return pd.read_csv(folder / "test.csv")["text"].tolist()
+
+
+def masked_reviews_of(folder: Path) -> list[str]:
+    """The first word of each text hidden."""
+    return [" ".join(["[MASK]", *text.split()[1:]]) for text in reviews_of(folder)]
 
 
 def reviews_without_labels(folder: Path) -> list[str]:
@@ -383,6 +393,65 @@ RECIPES = {
             score="chrf",
             reported=("ROUGE", "worst"),
             **{**WRITING, "bad": {"unknown metric": (["--metric", "rogue1"], "did you mean 'rouge1'")}},
+        ),
+        Recipe(
+            module=language_modeling,
+            model=save_tiny_bert,
+            data=save_reviews,
+            given=masked_reviews_of,
+            command=masked_reviews_of,
+            unlabelled=reviews_without_labels,
+            auto="AutoModelForMaskedLM",
+            files=frozenset({"tokenizer.json", "tokenizer_config.json", "figures/attention.png", "figures/tokens.png"}),
+            learns=("--lr", "3e-3", "--epochs", "40", "--block_size", "24"),
+            drawn=("--config_options", '{"hidden_dropout_prob": 0.3}'),
+            alike=("--config_options", '{"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}'),
+            options=(
+                ("--objective", "causal", "--do_sample", "true", "--top_p", "0.9"),
+                ("--objective", "causal", "--num_beams", "2", "--max_new_tokens", "5", "--block_size", "12"),
+                ("--lora", "4", "--attention", "entmax15"),
+                ("--packing", "false", "--whole_word_mask", "false", "--mlm_probability", "0.3"),
+                ("--block_size", "8", "--ema", "0.9", "--accumulation_steps", "2"),
+                ("--metric=accuracy", "--patience", "1", "--eval_every", "0.5", "--num_workers", "1"),
+                ("--freeze", "embeddings", "--precision", "bf16"),
+            ),
+            only_scored=frozenset(),
+            labels=False,
+            answer="token_str",
+            score="accuracy",
+            floor=0.3,
+            says_rows=False,
+            tag="fill-mask",
+            reported=("masked tokens of 18 texts", "bytes of UTF-8", "nats"),
+            bad={
+                "no share": (["--mlm_probability", "0"], "mlm_probability is 0.0: it must be above 0 and below 1"),
+                "all of it": (["--mlm_probability", "1"], "mlm_probability is 1.0: it must be above 0 and below 1"),
+                "a share of what follows": (
+                    ["--objective", "causal", "--mlm_probability", "0.2"],
+                    "mlm_probability needs --objective masked",
+                ),
+                "words of what follows": (
+                    ["--objective", "causal", "--whole_word_mask", "false"],
+                    "whole_word_mask needs --objective masked",
+                ),
+                "beams without writing": (["--num_beams", "4"], "num_beams needs --objective causal"),
+                "sampling without sampling": (
+                    ["--objective", "causal", "--temperature", "0.7"],
+                    "temperature needs --do_sample true",
+                ),
+                "no beams": (["--objective", "causal", "--num_beams", "0"], "num_beams is 0: it must be at least 1"),
+                "unknown objective": (["--objective", "mlm"], "objective"),
+                "blocks too small": (["--block_size", "4"], "block_size is 4: it must be at least 8"),
+                "missing column": (["--text", "txt"], "no column 'txt'"),
+                "a pair": (["--text_pair", "b"], "text_pair"),
+                "a label": (["--label", "label"], "label"),
+                "a length": (["--max_length", "20"], "max_length"),
+                "score of the other objective": (["--metric", "bits_per_byte"], "choose one of loss, perplexity"),
+                "mistakes of several groups": (
+                    ["--mlm_probability", "2", "--block_size", "1", "--lr", "-1"],
+                    "(?=.*mlm_probability is 2.0)(?=.*block_size is 1)(?=.*lr is -1.0)",
+                ),
+            },
         ),
     )
 }

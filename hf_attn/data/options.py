@@ -43,6 +43,7 @@ def load(
     text: Sequence[str | None] = (),
     strata: Callable[[Dataset], np.ndarray] | None = None,
     inside: bool = False,
+    unlabelled: str | None = None,
 ) -> DatasetDict:
     """Load the splits that the arguments name, and cut from train those that are missing.
 
@@ -53,13 +54,14 @@ def load(
         text: columns of texts.
         strata: gives the class of each row, for the cuts.
         inside: also take texts out of columns of objects, and out of parallel files.
+        unlabelled: file, folder or Hub id of rows without labels, to be predicted.
 
     Raises:
         InputError: whatever cannot be used.
     """
-    from .sources import load_splits
+    from .sources import load_splits, with_unlabelled
 
-    return load_splits(
+    splits = load_splits(
         args.dataset,
         args.subset,
         seed=args.seed,  # type: ignore[attr-defined]
@@ -75,4 +77,17 @@ def load(
         data_dir=args.data_dir,
         skip_bad_rows=args.skip_bad_rows,
         inside=inside,
+    )
+    if unlabelled is None:
+        return splits
+    inputs = [column for column in (image, *text) if column]
+    return with_unlabelled(
+        splits,
+        unlabelled,
+        inputs,
+        image=image,
+        text=text,
+        delimiter=args.delimiter,
+        encoding=args.encoding,
+        skip_bad_rows=args.skip_bad_rows,
     )

@@ -101,6 +101,52 @@ def load_splits(
     return DatasetDict(ordered if unlabelled is None else {**ordered, UNLABELLED: unlabelled})
 
 
+def with_unlabelled(
+    splits: DatasetDict,
+    source: str,
+    inputs: Sequence[str],
+    *,
+    image: str | None = None,
+    text: Sequence[str | None] = (),
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    skip_bad_rows: bool = False,
+) -> DatasetDict:
+    """Return splits with rows without labels, as ``unlabelled``: their inputs, and columns named like an id.
+
+    Args:
+        splits: of a run.
+        source: file, folder or Hub id; all its splits are taken.
+        inputs: columns of the input, which it must have.
+        image: column of images.
+        text: columns of texts.
+        delimiter: as of :func:`load_splits`.
+        encoding: likewise.
+        skip_bad_rows: likewise.
+
+    Raises:
+        InputError: nothing to read there, a column that is not there, or a test split that has no labels either.
+    """
+    from datasets import DatasetDict, concatenate_datasets
+
+    if UNLABELLED in splits:
+        raise InputError("the test split has no labels, and rows without labels are given as well: give one of them")
+    texts = [column for column in text if column]
+    found = _find(Source(source, None, image, delimiter, encoding, None, None, tuple(texts)))
+    parts = {name: origin.named(undecoded(split), name) for name, split in found.items()}
+    refuse(f"{source}: {why}" for why in missing(parts, [*inputs]))
+    if skip_bad_rows:
+        parts = bad_rows.left_out(parts, texts, image, [])
+    kept = []
+    for split in parts.values():
+        names = [name for name in split.column_names if name in inputs or IDS.fullmatch(name)]
+        kept.append(origin.carry(split.select_columns(names), split))
+    whole = kept[0] if len(kept) == 1 else origin.joined(concatenate_datasets(kept), kept)
+    if not len(whole):
+        raise InputError(f"{source} has no rows")
+    return DatasetDict({**splits, UNLABELLED: whole})
+
+
 def _take_unlabelled(splits: dict[str, Dataset], columns: list[str]) -> Dataset | None:
     """Take the test split away if it has no labels: nothing in their columns, or none of these and no other either."""
     split = splits.get("test")

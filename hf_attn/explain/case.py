@@ -63,7 +63,10 @@ class Case:
             model, processor, one, text_pair, segments=segments, removal=removal
         )
         with evaluation_mode(model), torch.no_grad():
-            outputs = self.logits(self.parted.batch).float().cpu().numpy()
+            found = self.logits(self.parted.batch)
+            if not isinstance(found, Tensor):
+                raise InputError(f"what {type(model).__name__} writes is not explained: expected one that classifies")
+            outputs = found.float().cpu().numpy()
             if not np.isfinite(outputs).all():
                 raise InputError(f"{type(model).__name__} gives values that are not finite for this input")
             kept: Any = self.logits({**self.parted.batch, **self.parted.aside}) if self.parted.aside else outputs

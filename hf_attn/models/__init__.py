@@ -15,6 +15,7 @@ __getattr__, __all__ = handed_on(
         "freeze": "trainable",
         "load": "loading",
         "load_for": "of_run",
+        "load_language_model": "language",
         "load_config": "configuration",
         "load_image_processor": "image_processor",
         "load_tokenizer": "tokenizer",

@@ -18,6 +18,7 @@ from ..attention.saveable import check_saveable
 from ..attention.unsaved import name_unsaved
 from ..errors import InputError
 from .configuration import answer_by_name, load_config, one_line, set_options
+from .direction import see_both_sides
 from .own_head import UNNAMED, OwnHead, follow_names
 from .task_class import class_for
 from .trainable import head_modules
@@ -160,6 +161,7 @@ def load_whole(
         config.problem_type = None
     try:
         cls = class_for(name, config, task, new_head=labels is not None)
+        see_both_sides(name, config, cls)
         own = replace(own, same_class=saved_class(config) in (None, cls), follow=given)
         if attention is not None:
             cls = model_class_for(cls)

@@ -100,6 +100,7 @@ def body(folder: Path, record: "RunRecord", facts: dict[str, Any], drawn: "Seque
         score_table(record),
         *([fenced(record.report)] if record.report else []),
         *(f"![{picture.caption}](figures/{picture.name})" for picture in drawn),
+        *(part for heading, text in record.notes.items() for part in (f"## {heading}", text)),
         "## Training",
         argument_table(record.config),
         circumstances(facts),

@@ -3,7 +3,8 @@
     run.json              versions, commit, hardware, seed, data fingerprint, time, throughput, memory, scores
     model.safetensors …   model and tokenizer, for ``from_pretrained`` and ``hf_attn.load``
     predictions.parquet   id, label, prediction, probabilities of the test split
-    unlabelled.parquet    the same, without label, of a test split that has none
+    unlabelled.parquet    the same, without label, of a test split that has none, or of --unlabeled
+    validation.parquet    the same of the validation split, with --unlabeled
     worst.jsonl           the test examples that the model is most wrong about, where a recipe lists them
     figures/              curves, confusion (or scatter, or classes), reliability, attention
     README.md             the model card, its scores as model-index
@@ -24,7 +25,7 @@ from ..interface.printable import without_tokens
 from ..interface.whole_files import as_os_error, whole, whole_folder, write_text
 from ..training import output
 from ..training.history import REPORT
-from ..training.run_files import CARD, FIGURES, LOG, PREDICTIONS, RECORD, UNLABELLED, WORST, digests
+from ..training.run_files import CARD, FIGURES, LOG, PREDICTIONS, RECORD, UNLABELLED, VALIDATION, WORST, digests
 from . import card, figures, machine
 from .record import RunRecord
 from .summary import summary
@@ -156,6 +157,9 @@ def describe(
     if record.worst and record.predictions.labels is not None:
         write_worst(folder / WORST, record)
         written.append(folder / WORST)
+    if record.validation is not None:
+        write_predictions(folder / VALIDATION, record.validation, record.target, {})
+        written.append(folder / VALIDATION)
     with (folder / LOG).open("a", encoding="utf-8") as log:
         scores = {f"test/{name}": value for name, value in record.scores.items()}
         log.write(json.dumps({"step": record.history.step, **scores, REPORT: record.report}) + "\n")
@@ -191,6 +195,7 @@ def run_facts(record: RunRecord, *, processes: int = 1, precision: str = "no") -
         "scores": {split: dict(scores) for split, scores in record.split_scores.items()},
         "report": record.report,
         "interval": None if record.interval is None else {"level": 0.95, "test": list(record.interval)},
+        **record.facts,
         "versions": machine.versions(),
         "git": machine.git_state(Path.cwd()),
         "hardware": {**machine.hardware(), "processes": processes, "precision": precision},

@@ -57,6 +57,12 @@ class RunRecord:
     """The same of that split, for ``unlabelled.parquet``."""
     worst: int = 0
     """How many of the test examples that the model is most wrong about are listed in ``worst.jsonl``."""
+    validation: "Predictions | None" = None
+    """Of the validation split, where they are to be kept: a later round of self-training is calibrated on them."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What else run.json is to know."""
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """Further sections of the card, markdown by heading."""
     head: str | None = None
     """A head of this package that is on the model."""
     scored_with: str = ""

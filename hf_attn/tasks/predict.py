@@ -1,6 +1,6 @@
 """Predictions of a trained model: the one way from what a user gives to an answer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import InputError
 from .table import TASKS, Task, task_for, task_of
+from .writing import writing
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -24,8 +25,9 @@ def predict(
     top_k: int | None = None,
     batch_size: int = 32,
     processor: Any = None,
+    generation: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
-    """Classify texts or images, or give each a number where the model is a regression.
+    """Classify texts or images, give each a number, or say the words that are wanted, as the model was trained to.
 
     Args:
         run: A run folder, any model folder or Hub id, or a model in hand.
@@ -36,11 +38,15 @@ def predict(
         top_k: Keep so many of the probabilities; all of them by default.
         batch_size: Inputs a forward pass; it never changes the results.
         processor: The model's tokenizer or image processor; by default the one saved beside the model.
+        generation: Fields of GenerationConfig, such as ``num_beams`` or ``max_new_tokens``, for a model that writes, in
+            place of what is saved with it.
 
     Returns:
         One dict an input, in their order, as ``say`` of the task's target words it: ``label``, ``score`` (its
         probability) and ``probabilities`` (by label, greatest first). Where an example may have several labels,
-        ``label`` and ``score`` are lists of all with a probability of at least 0.5. For a regression: ``value``.
+        ``label`` and ``score`` are lists of all with a probability of at least 0.5. For a regression: ``value``. For
+        texts with a mask: ``token_str``, ``score``, ``sequence`` and ``tokens`` (``top_k`` of them, 5 by default). For
+        a model that goes on from a text: ``generated_text`` and ``continuation``.
 
     Raises:
         InputError: No such model, inputs that it does not take or that cannot be read, pairs that do not fit.
@@ -52,7 +58,8 @@ def predict(
     if not len(given):
         return []
     processor = processor or saved or load_processor(model)
-    found = outputs(model, given, processor, batch_size)
+    with writing(model, generation):
+        found = outputs(model, given, processor, batch_size)
     return target_of(model, found, processor).say(found, top_k)
 
 

@@ -58,6 +58,8 @@ TASKS = {
         Task("image-classification", "images", "labels", "AutoModelForImageClassification"),
         Task("translation", "text", "texts", "AutoModelForSeq2SeqLM"),
         Task("summarization", "text", "texts", "AutoModelForSeq2SeqLM"),
+        Task("fill-mask", "masked_text", "tokens.masked", "AutoModelForMaskedLM"),
+        Task("text-generation", "prompt", "tokens.following", "AutoModelForCausalLM"),
     )
 }
 

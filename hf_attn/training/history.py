@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 REPORT = "report"
 """In the last line of log.jsonl, beside the test scores: precision, recall and F1 by class."""
-SMALLER_IS_BETTER = {"loss", "mae", "rmse", "mse", "ece", "perplexity", "ter", "wer", "cer", "brier_score"}
+SMALLER_IS_BETTER = {
+    *("loss", "mae", "rmse", "mse", "ece", "perplexity", "bits_per_byte", "ter", "wer", "cer", "brier_score"),
+}
 
 
 @dataclass

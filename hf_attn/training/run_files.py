@@ -15,15 +15,15 @@ from ..interface.whole_files import STAGE, beside
 from .run_lock import LOCK
 
 CONFIG, LOG, RECORD, CARD, PREDICTIONS = "config.yaml", "log.jsonl", "run.json", "README.md", "predictions.parquet"
-UNLABELLED, WORST = "unlabelled.parquet", "worst.jsonl"
+UNLABELLED, VALIDATION, WORST = "unlabelled.parquet", "validation.parquet", "worst.jsonl"
 CHECKPOINTS, FIGURES = "checkpoints", "figures"
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
-WRITTEN = (CARD, PREDICTIONS, UNLABELLED, WORST, *WEIGHTS, RECORD, LOG, CONFIG)
+WRITTEN = (CARD, PREDICTIONS, UNLABELLED, VALIDATION, WORST, *WEIGHTS, RECORD, LOG, CONFIG)
 """In the order in which they go: what tells that it is a run goes last."""
 SHARDS = "model-*-of-*.safetensors"
 PICTURES = (
     *("alignment", "attention", "classes", "confusion", "curves", "errors", "f1_by_type", "lengths", "patches"),
-    *("reliability", "scatter"),
+    *("reliability", "scatter", "tokens"),
 )
 ARGUMENTS = {"recipe", "output_dir", "resume", "overwrite", "seed"}
 """Every ``config.yaml`` of a run has them."""

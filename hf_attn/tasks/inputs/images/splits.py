@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 
 
 def load_splits(
-    args: Options, label: str | list[str] | None = None, strata: Callable[[Dataset], np.ndarray] | None = None
+    args: Options,
+    label: str | list[str] | None = None,
+    strata: Callable[[Dataset], np.ndarray] | None = None,
+    unlabelled: str | None = None,
 ) -> DatasetDict:
     """Load the splits of a run, as :func:`hf_attn.data.load` does, and check the images; nothing is decoded yet."""
-    splits = data.load(args, label=label, image=args.image, strata=strata)
+    splits = data.load(args, label=label, image=args.image, strata=strata, unlabelled=unlabelled)
     data.check_images(splits, args.image, label)
     return splits
 

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 UNLIMITED = 2**31
 HIDDEN = "\U000f0000\U000f0001"
 """What no text holds: put before the spelling of a special token, it keeps texts from matching it."""
-_twins: WeakKeyDictionary[Any, tuple[int, Any]] = WeakKeyDictionary()
+_twins: WeakKeyDictionary[Any, dict[tuple[str, ...], tuple[int, Any]]] = WeakKeyDictionary()
 
 
 def encode(
@@ -30,6 +30,7 @@ def encode(
     max_length: int | None = None,
     *,
     first: int = 0,
+    known: tuple[str, ...] = (),
 ) -> dict[str, list[list[int]]]:
     """Turn texts, or pairs, into token ids, cut and not padded, whatever the tokenizer's file says of either.
 
@@ -41,6 +42,7 @@ def encode(
         text_pair: a second text for each.
         max_length: tokens of a row, special ones included; the tokenizer's by default.
         first: number of the first text, for messages.
+        known: special tokens that a text may hold all the same, such as the mask.
 
     Returns:
         ``input_ids`` and what else the tokenizer gives (``attention_mask``, ``token_type_ids``): a list for each text.
@@ -54,7 +56,7 @@ def encode(
         raise InputError(f"max_length {longest}: {special} special tokens leave no room for text")
     limits = {"truncation": longest is not None, "max_length": longest}
     pairs = None if text_pair is None else characters(text_pair)
-    found = _encode(tokenizer, characters(texts), pairs, limits)
+    found = _encode(tokenizer, characters(texts), pairs, limits, known)
     empty = [first + row for row, ids in enumerate(found["input_ids"]) if not ids]
     if empty:
         raise InputError(f"no token is left of {len(empty)} texts (rows {listing(empty)}, from 0): leave them out")
@@ -94,7 +96,9 @@ def limit(tokenizer: Any, max_length: int | None = None) -> int | None:
     return longest if longest < UNLIMITED else None
 
 
-def _encode(tokenizer: Any, texts: list[str], pairs: list[str] | None, limits: dict[str, Any]) -> Any:
+def _encode(
+    tokenizer: Any, texts: list[str], pairs: list[str] | None, limits: dict[str, Any], known: tuple[str, ...] = ()
+) -> Any:
     fast = getattr(tokenizer, "is_fast", False)
     options = {**limits, "padding": False, "verbose": False, **({"split_special_tokens": True} if fast else {})}
     found = dict(tokenizer(texts, pairs, **options))
@@ -105,9 +109,16 @@ def _encode(tokenizer: Any, texts: list[str], pairs: list[str] | None, limits: d
         spelled = lookalike(tokenizer)
         rows = zip(texts, pairs or texts, strict=True)
         odd = sorted({*odd, *(row for row, some in enumerate(rows) if any(map(spelled.search, some)))})
+    if known:
+        holding = [row for row, text in enumerate(texts) if any(name in text for name in known)]
+        odd = sorted({*odd, *holding})
     if odd:
         some = [texts[row] for row in odd], None if pairs is None else [pairs[row] for row in odd]
-        cured = twin_of(tokenizer)(*some, **options) if fast else _by_pieces(tokenizer, *some, special, limits)
+        if fast:
+            cured = twin_of(tokenizer, known)(*some, **options | ({"split_special_tokens": False} if known else {}))
+        else:
+            hidden = special - set(tokenizer.convert_tokens_to_ids(list(known)))
+            cured = _by_pieces(tokenizer, *some, hidden, limits)
         for name, column in found.items():
             for place, row in enumerate(odd):
                 column[row] = cured[name][place]
@@ -129,16 +140,19 @@ def special_ids(tokenizer: Any) -> set[int]:
     return ids if tokenizer.unk_token in others else ids - {tokenizer.unk_token_id}
 
 
-def twin_of(tokenizer: Any) -> Any:
-    """Return a tokenizer of the same ids that knows no special token by its spelling (a Unigram has them as pieces)."""
-    stamp, twin = _twins.get(tokenizer, (-1, None))
+def twin_of(tokenizer: Any, known: tuple[str, ...] = ()) -> Any:
+    """Return a tokenizer of the same ids that knows no special token by its spelling (a Unigram has them as pieces).
+
+    Those that are ``known`` it knows all the same.
+    """
+    stamp, twin = _twins.setdefault(tokenizer, {}).get(known, (-1, None))
     if stamp == len(tokenizer):
         return twin
     state = json.loads(tokenizer.backend_tokenizer.to_str())
     spelled = {token["content"] for token in state["added_tokens"] if token["special"]} | set(
         tokenizer.all_special_tokens
     )
-    spelled -= {tokenizer.unk_token}
+    spelled -= {tokenizer.unk_token, *known}
     for token in state["added_tokens"]:
         token["content"] = _hidden(token["content"], spelled)
     model = state["model"]
@@ -150,7 +164,7 @@ def twin_of(tokenizer: Any) -> Any:
         model["merges"] = [merge for merge in model["merges"] if not spelled.intersection(_parts(merge))]
     twin = copy.copy(tokenizer)
     twin._tokenizer = type(tokenizer.backend_tokenizer).from_str(json.dumps(state))
-    _twins[tokenizer] = len(tokenizer), twin
+    _twins[tokenizer][known] = len(tokenizer), twin
     return twin
 
 

@@ -32,11 +32,13 @@ class Examples:
         split: of datasets, with columns of texts.
         tokenizer: of the model.
         args: that name the columns.
+        row: the token whose attention is shown; -1 is the last.
     """
 
     split: Any
     tokenizer: PreTrainedTokenizerBase
     args: Options
+    row: int = 0
 
     def chosen(self, right: Sequence[bool] | None) -> list[int]:
         """Return the row to look at: one that is right, where that is known, and has a readable number of words."""
@@ -50,7 +52,8 @@ class Examples:
             return []
         found = []
         for row, prediction, label in zip(rows, said, true, strict=True):
-            found.append(attend(model, self.tokenizer, *self.texts(row), prediction=prediction, label=label))
+            how: dict[str, Any] = {"prediction": prediction, "label": label, "row": self.row}
+            found.append(attend(model, self.tokenizer, *self.texts(row), **how))
         return found
 
     def texts(self, row: int) -> tuple[str, str | None]:

@@ -35,19 +35,30 @@ def prefix_of(model: "PreTrainedModel") -> str:
 
 
 def batches(
-    given: Texts, tokenizer: "PreTrainedTokenizerBase", model: "PreTrainedModel", batch_size: int
+    given: Texts,
+    tokenizer: "PreTrainedTokenizerBase",
+    model: "PreTrainedModel",
+    batch_size: int,
+    known: tuple[str, ...] = (),
 ) -> Iterator[dict[str, torch.Tensor]]:
     """Yield batches of token ids with the ``ids`` of their texts, longest first.
 
     Where model and tokenizer have no padding in common, texts go one by one; where the model reads padding, those of
     one length go together.
 
+    Args:
+        given: texts, or pairs.
+        tokenizer: of the model.
+        model: that is to be given them.
+        batch_size: texts of a batch.
+        known: special tokens that a text may hold, such as the mask.
+
     Raises:
         InputError: texts with tokens that the model has no embeddings for.
     """
     tokenizer = fitted(tokenizer, model)
     prefix = prefix_of(model)
-    encoded = encode(tokenizer, [prefix + text for text in given.texts], given.text_pair)
+    encoded = encode(tokenizer, [prefix + text for text in given.texts], given.text_pair, known=known)
     check_token_ids(encoded["input_ids"], model, tokenizer)
     pad = padding(model)
     batch_size = 1 if pad is None else batch_size

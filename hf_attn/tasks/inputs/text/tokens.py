@@ -33,10 +33,14 @@ WHOLE = ("window", "truth")
 
 
 def load_splits(
-    args: Options, label: str | list[str] | None = None, strata: Callable[[Dataset], np.ndarray] | None = None
+    args: Options,
+    label: str | list[str] | None = None,
+    strata: Callable[[Dataset], np.ndarray] | None = None,
+    unlabelled: str | None = None,
 ) -> DatasetDict:
     """Load the splits of a run, as :func:`hf_attn.data.load` does, and check the texts."""
-    splits = data.load(args, label=label, text=(args.text, args.text_pair), strata=strata)
+    texts = (args.text, args.text_pair)
+    splits = data.load(args, label=label, text=texts, strata=strata, unlabelled=unlabelled)
     check_text(splits, args.text, args.text_pair, label)
     return splits
 

@@ -16,6 +16,7 @@ __getattr__, __all__ = handed_on(
         "SeveralLabels": "several_labels",
         "encode": "encoding",
         "encode_labels": "encoding",
+        "learn_from": "pseudo",
         "load_splits": "splits",
         "of_model": "saved",
         "outputs": "labels",

@@ -78,8 +78,19 @@ def encode(splits: DatasetDict, args: Options) -> tuple[DatasetDict, Labels]:
     """
     splits, labels = encode_labels(splits, args.label, kind=args.problem, label_names=args.label_names)
     labels = replace(labels, options=args)
+    check_self_training(labels, args)
     labels.criterion  # noqa: B018
     return limited(splits, args.limit, args.seed), labels  # type: ignore[attr-defined]
+
+
+def check_self_training(labels: Labels, args: Options) -> None:
+    """Refuse self-training of what is not one class a row.
+
+    Raises:
+        InputError: it is asked for, and the labels are others.
+    """
+    if args.unlabeled and not isinstance(labels, OneClass):
+        raise InputError(f"--unlabeled is for labels of one class a row, and these are of the kind {labels.kind!r}")
 
 
 def _kind(splits: DatasetDict, column: str) -> str:

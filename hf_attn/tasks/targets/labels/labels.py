@@ -39,6 +39,7 @@ class Labels(Scored):
         column: where they were read, or the columns.
         counts: rows of train that have each label; empty for a number.
         options: of the loss.
+        taught: number of the first row of train whose label an earlier model gave, and the weight of such rows.
     """
 
     kind: ClassVar[str]
@@ -52,6 +53,7 @@ class Labels(Scored):
     column: str | tuple[str, ...] = "label"
     counts: tuple[int, ...] = ()
     options: Options = field(default_factory=Options, compare=False)
+    taught: tuple[int, float] | None = None
 
     def __post_init__(self) -> None:
         """Refuse names that no file can hold, before the run that would write them.
@@ -152,14 +154,28 @@ class Labels(Scored):
         """
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Loss of a batch, summed over its rows."""
-        return self.criterion(self.outputs(model, model_inputs(batch)), batch["labels"])
+        """Loss of a batch, summed over its rows; those that an earlier model labelled have their weight."""
+        logits, labels = self.outputs(model, model_inputs(batch)), batch["labels"]
+        if self.taught is None:
+            return self.criterion(logits, labels)
+        first, weight = self.taught
+        own = batch["ids"] < first
+        return self.criterion(logits[own], labels[own]) + weight * self.criterion(logits[~own], labels[~own])
 
     def count(self, batch: Batch) -> Tensor:
         """What :meth:`loss` is to be divided by."""
+        labels = batch["labels"]
+        if self.taught is None:
+            return self.items(labels)
+        first, weight = self.taught
+        own = batch["ids"] < first
+        return self.items(labels[own]) + weight * self.items(labels[~own])
+
+    def items(self, labels: Tensor) -> Tensor:
+        """What the loss of some labels is to be divided by, ()."""
         from .. import losses
 
-        return losses.item_count(batch["labels"])
+        return losses.item_count(labels)
 
     outputs = staticmethod(outputs)
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from ....interface.plotting import Picture
     from ....training.evaluation import Predictions
-    from ....training.step import Batch
 
 
 class OneClass(Labels):
@@ -74,11 +73,11 @@ class OneClass(Labels):
         smoothing, gamma = self.options.label_smoothing, self.options.focal_gamma
         return partial(losses.cross_entropy, weight=self.weight, label_smoothing=smoothing, focal_gamma=gamma)
 
-    def count(self, batch: Batch) -> Tensor:
+    def items(self, labels: Tensor) -> Tensor:
         """Rows, or the sum of their classes' weights."""
         from .. import losses
 
-        return losses.item_count(batch["labels"], self.weight)
+        return losses.item_count(labels, self.weight)
 
     def outcome(self, logits: np.ndarray, truth: np.ndarray | None = None) -> Outcome:
         logits = np.asarray(logits, dtype=np.float64)

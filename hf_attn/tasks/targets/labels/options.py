@@ -30,7 +30,42 @@ class LossOptions:
 
 
 @dataclass(kw_only=True)
-class Options(LossOptions):
+class SelfTrainingOptions:
+    """Self-training on rows without labels"""
+
+    unlabeled: str | None = None
+    """File, folder or Hub id of rows without labels, with the columns of the input. A model trained on the labels is
+    run first, in a folder beside the run's; a new one learns from the labels and from what that says of these rows."""
+    unlabeled_threshold: float = 0.9
+    """Least probability, calibrated on the validation split, of a label that is learned from."""
+    unlabeled_weight: float = 0.5
+    """Of such a row in the loss, beside 1 of a row with a label."""
+    unlabeled_balanced: bool = False
+    """Of each class learn from no more rows than the median class has, the surest ones."""
+    unlabeled_rounds: int = 1
+    """How often a new model learns from the one before; 0 is from the labels alone, and predicts the others."""
+
+    def problems(self) -> list[str]:
+        """What is wrong with the values, one line each."""
+        found = []
+        if not 0 < self.unlabeled_threshold <= 1:
+            found.append(f"unlabeled_threshold is {self.unlabeled_threshold}: it must be above 0 and at most 1")
+        if not 0 < self.unlabeled_weight < float("inf"):
+            found.append(f"unlabeled_weight is {self.unlabeled_weight}: it must be above 0")
+        if self.unlabeled_rounds < 0:
+            found.append(f"unlabeled_rounds is {self.unlabeled_rounds}: it must be at least 0")
+        defaults = {"threshold": 0.9, "weight": 0.5, "balanced": False, "rounds": 1}
+        told = {f"unlabeled_{name}": value for name, value in defaults.items()}
+        idle = [name for name, value in told.items() if getattr(self, name) != value]
+        if idle and self.unlabeled is None:
+            found.append(
+                f"{' and '.join(idle)} {'need' if len(idle) > 1 else 'needs'} --unlabeled, rows without labels"
+            )
+        return found
+
+
+@dataclass(kw_only=True)
+class Options(LossOptions, SelfTrainingOptions):
     """Labels"""
 
     label: str | list[str] = "label"

@@ -1,0 +1,62 @@
+"""How a model writes: arguments of recipes, and what may be asked of a trained one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+
+@dataclass(kw_only=True)
+class GenerationOptions:
+    """Generation, as GenerationConfig of transformers; saved with the model"""
+
+    num_beams: int | None = None
+    """Beams of the search; 1 takes the most probable token each time. null is what the model's generation_config.json
+    says, here and below."""
+    length_penalty: float | None = None
+    """Beams: log-probabilities are divided by the length to this power; above 0 favours long texts."""
+    early_stopping: bool | None = None
+    """Beams: stop as soon as num_beams texts are finished."""
+    no_repeat_ngram_size: int | None = None
+    """No sequence of so many tokens occurs twice in a text."""
+    repetition_penalty: float | None = None
+    """Above 1 makes tokens that were written less probable."""
+    min_new_tokens: int | None = None
+    """Least tokens of a text."""
+    max_new_tokens: int | None = None
+    """Most tokens of a text; null is the recipe's choice."""
+    do_sample: bool | None = None
+    """Draw each token by its probability; the seed is the run's, and what is drawn depends on the batch."""
+    temperature: float | None = None
+    """Sampling: scores are divided by it."""
+    top_k: int | None = None
+    """Sampling: from so many of the most probable tokens."""
+    top_p: float | None = None
+    """Sampling: from the fewest tokens that have this probability together."""
+
+    def asked(self) -> dict[str, Any]:
+        """Return what was asked for."""
+        given = {field.name: getattr(self, field.name) for field in fields(GenerationOptions)}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def problems(self) -> list[str]:
+        """What is wrong with the values, one line each."""
+        least = {"num_beams": 1, "no_repeat_ngram_size": 0, "min_new_tokens": 0, "max_new_tokens": 1, "top_k": 0}
+        found = [
+            f"{name} is {value}: it must be at least {least[name]}"
+            for name, value in self.asked().items()
+            if name in least and value < least[name]
+        ]
+        found += [
+            f"{name} is {value}: it must be above 0"
+            for name, value in self.asked().items()
+            if name in ("repetition_penalty", "temperature") and not 0 < value < float("inf")
+        ]
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            found.append(f"top_p is {self.top_p}: it must be above 0 and at most 1")
+        idle = [name for name in ("temperature", "top_k", "top_p") if getattr(self, name) is not None]
+        if idle and not self.do_sample:
+            found.append(f"{' and '.join(idle)} {'need' if len(idle) > 1 else 'needs'} --do_sample true")
+        if (self.min_new_tokens or 0) > (self.max_new_tokens or float("inf")):
+            found.append(f"min_new_tokens is {self.min_new_tokens} and max_new_tokens {self.max_new_tokens}: none fits")
+        return found
