@@ -50,10 +50,9 @@ def main(argv: list[str] | None = None, recipe: str = "translation") -> dict[str
         texts.set_languages(tokenizer, args.source_lang, args.target_lang)
         agree = partial(text.bring_together, tokenizer=tokenizer, max_length=args.max_source_length)
         model = models.load_for(recipe, made, None, adapt=agree)
-    target = texts.made(recipe, args, tokenizer, model, args.seed)
+    splits, target = texts.encode(splits, args, tokenizer, model, text.with_labels, recipe)
 
     # Tokens
-    splits = text.with_labels(splits, target.targets, args.target, args.max_target_length)
     rows = text.rows(splits, tokenizer, args, accelerator)
     multiple = 1 if accelerator.device.type == "cpu" else 8
     collate = texts.collate(text.collate(tokenizer, multiple), target.start, target.pad, multiple)
@@ -99,6 +98,7 @@ def main(argv: list[str] | None = None, recipe: str = "translation") -> dict[str
         pictures=shown.pictures,
         text=shown.text,
         names=text.names(splits["test"], args) | {"source": splits["test"][args.source][:]},
+        worst=50,
         unlabelled=predictions.get(data.UNLABELLED),
         unlabelled_names=text.names(splits.get(data.UNLABELLED), args),
     )

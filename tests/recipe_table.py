@@ -217,7 +217,7 @@ WRITING: dict[str, Any] = {
     "unlabelled": sources_without_targets,
     "auto": "AutoModelForSeq2SeqLM",
     "files": frozenset(
-        {"tokenizer.json", "tokenizer_config.json", "generation_config.json"}
+        {"tokenizer.json", "tokenizer_config.json", "generation_config.json", "worst.jsonl"}
         | {"figures/alignment.png", "figures/lengths.png"}
     ),
     "learns": ("--lr", "5e-3", "--epochs", "8", "--max_new_tokens", "32"),

@@ -23,7 +23,7 @@ class TokenBatchSampler(BatchSampler):
     seed, the epoch and ``max_tokens × num_processes × accumulation_steps`` alone; where that is cut into several
     batches, these differ by at most one row, which may go beyond ``max_tokens``. Rows are sorted by their lengths, rows
     of the same lengths anew in each epoch, and the steps are shuffled, so that each epoch has as many batches. The
-    longest step comes first, and what is too little for all processes goes with the step before it.
+    longest step comes first; the last two have as many rows, or are one where that is too little for all processes.
 
     Args:
         lengths: (rows,) or (rows, parts) tokens of each row, such as of its source and its target.
@@ -69,8 +69,9 @@ class TokenBatchSampler(BatchSampler):
             size = max(len(fits) if fits.all() else int(fits.argmin()), min(together, len(fits)))
             sizes.append(size)
             at += size
-        if len(sizes) > 1 and sizes[-1] < self.least * together:
-            sizes[-2:] = [sizes[-2] + sizes[-1]]
+        if len(sizes) > 1:  # the last two alike, that none is too little
+            both = sizes[-2] + sizes[-1]
+            sizes[-2:] = [both - both // 2, both // 2] if both // 2 >= self.least * together else [both]
         return np.array(sizes)
 
     def set_least(self, rows: int) -> None:

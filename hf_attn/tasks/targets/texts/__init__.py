@@ -28,6 +28,7 @@ __getattr__, __all__ = handed_on(
         "Texts": "texts",
         "check": "kinds",
         "collate": "batches",
+        "encode": "making",
         "made": "making",
         "of_model": "saved",
         "outputs": "generation",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ....errors import InputError
@@ -15,9 +16,41 @@ from .start import start_token
 from .texts import Texts
 
 if TYPE_CHECKING:
+    from datasets import DatasetDict
     from torch import nn
 
 log = logging.getLogger(__name__)
+
+
+WithLabels = Callable[["DatasetDict", Any, str, int], "DatasetDict"]
+"""Adds the token ids of targets to splits, by a tokenizer, of a column, at most so many a row."""
+
+
+def encode(
+    splits: DatasetDict,
+    args: Options,
+    tokenizer: Any = None,
+    model: Any = None,
+    with_labels: WithLabels | None = None,
+    task: str = "translation",
+) -> tuple[DatasetDict, Texts]:
+    """Encode the targets of a run as the column ``labels``, and return what its model writes.
+
+    Args:
+        splits: with the column of targets, but for rows that have none.
+        args: of the run, with its ``seed``.
+        tokenizer: with its languages set.
+        model: loaded.
+        with_labels: adds the column.
+        task: whose texts they are.
+
+    Raises:
+        InputError: what :func:`made` refuses.
+    """
+    target = made(task, args, tokenizer, model, args.seed)  # type: ignore[attr-defined]
+    if with_labels is not None:
+        splits = with_labels(splits, target.targets, args.target, args.max_target_length)
+    return splits, target
 
 
 def made(task: str, args: Options, tokenizer: Any, model: nn.Module, seed: int = 0) -> Texts:
@@ -71,9 +104,8 @@ def made(task: str, args: Options, tokenizer: Any, model: nn.Module, seed: int =
 
 def _key(task: str, args: Options) -> str:
     """The task as T5's configuration spells it, such as ``translation_en_to_de``."""
-    if task == "translation" and args.source_lang and args.target_lang:
-        return f"translation_{args.source_lang}_to_{args.target_lang}"
-    return task
+    languages = args.source_lang, args.target_lang
+    return f"{task}_{languages[0]}_to_{languages[1]}" if all(languages) else task
 
 
 def _end(model: Any, tokenizer: Any, example: list[int]) -> int:

@@ -213,6 +213,9 @@ class Texts:
             lines.append(
                 f"ROUGE: mean of F1 of the rows, stemmed, words of any script, rouge-score {version('rouge-score')}"
             )
+        how = self.generation.to_diff_dict() if self.generation else {}
+        asked = ", ".join(f"{name} {how[name]}" for name in self.options.asked() if name in how) or "greedy"
+        lines.append(f"Test texts: {asked}; those of validation: {self.options.eval_generated} at most, greedy")
         lines.append(f"\nThe {WORST} worst texts, by chrF:")
         for row in np.argsort(texts.chrf_of_rows, kind="stable")[:WORST]:
             lines.append(f"{texts.chrf_of_rows[row]:5.1f}  {_short(texts.sources[row])}")
