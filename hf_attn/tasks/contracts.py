@@ -40,10 +40,8 @@ class Input(Protocol):
     Examples: type
     """Rows of a split as they are shown: :class:`Examples`."""
 
-    def load_splits(
-        self, args: Any, label: Any = None, strata: Strata | None = None, unlabelled: str | None = None
-    ) -> DatasetDict:
-        """Load and check the splits of a run, and rows without labels from another source."""
+    def load_splits(self, args: Any, label: Any = None, strata: Strata | None = None) -> DatasetDict:
+        """Load and check the splits of a run."""
 
     def load_processor(self, name: str | Path) -> Any:
         """Load what makes a checkpoint's inputs, which is saved beside the model."""

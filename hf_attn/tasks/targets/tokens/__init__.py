@@ -4,5 +4,5 @@ from ....interface.lazy import handed_on
 
 __getattr__, __all__ = handed_on(
     __name__,
-    {"Following": "following", "Masked": "masked", "Options": "options", "encode": "options"},
+    {"Following": "following", "Masked": "masked", "Options": "options", "encode": "encoding"},
 )

@@ -17,7 +17,7 @@ from ....models.input_length import longest_input, plain
 from ....models.packed import looks_ahead
 from ..losses import IGNORED
 from .generating import configure, generated
-from .options import Options, encode
+from .options import Options
 from .samples import tell_following
 from .tokens import Tokens, ordinary
 
@@ -124,6 +124,11 @@ def _following(decode: Callable[[list[int]], str], begun: list[int], more: list[
     """What is added to a text; cut from the whole, since the first token may begin with a blank."""
     whole, before = decode(begun + more), decode(begun)
     return whole[len(before) :] if whole.startswith(before) else decode(more)
+
+
+def encode(splits: Any, args: Options) -> tuple[Any, Following]:
+    """Return the splits as they are, and what is predicted of them."""
+    return splits, Following(generation=args.asked(), seed=args.seed)  # type: ignore[attr-defined]
 
 
 def outputs(model: nn.Module, inputs: Batch) -> Sequence[Any]:

@@ -14,7 +14,7 @@ from ....errors import InputError
 from ....interface.printable import printable
 from ....models.token_logits import logits_at
 from . import masking
-from .options import Options, encode
+from .options import Options
 from .samples import tell_hidden
 from .tokens import NOT_EXPLAINED, SAID, Tokens, ordinary
 
@@ -136,6 +136,11 @@ class Masked(Tokens):
         ids[place] = token
         sequence = self.tokenizer.decode(ids.tolist(), skip_special_tokens=True)
         return {"score": score, "token": token, "token_str": self.tokenizer.decode([token]), "sequence": sequence}
+
+
+def encode(splits: Any, args: Options) -> tuple[Any, Masked]:
+    """Return the splits as they are, and what is predicted of them."""
+    return splits, Masked(share=args.mlm_probability)
 
 
 def outputs(model: nn.Module, inputs: Batch) -> Sequence[Any]:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 from ..generation import GenerationOptions
-
-if TYPE_CHECKING:
-    from .tokens import Tokens
 
 
 @dataclass(kw_only=True)
@@ -38,13 +35,3 @@ class Options(GenerationOptions):
         if idle:
             found.append(f"{' and '.join(idle)} {'need' if len(idle) > 1 else 'needs'} --objective {needed}")
         return found
-
-
-def encode(splits: Any, args: Options) -> tuple[Any, Tokens]:
-    """Return the splits as they are, and what is predicted of them."""
-    from .following import Following
-    from .masked import Masked
-
-    if args.objective == "causal":
-        return splits, Following(generation=args.asked(), seed=args.seed)  # type: ignore[attr-defined]
-    return splits, Masked(share=args.mlm_probability)
