@@ -39,6 +39,7 @@ from hf_attn.tasks.inputs.text.unlabelled import words_of
 from hf_attn.tasks.targets.tokens import masking
 
 SMALL = {"vocab_size": 99, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 40}
+GPT = {"n_embd": 32, "n_layer": 2, "n_head": 4}
 LENGTH = 48
 
 
@@ -370,7 +371,7 @@ def test_gpt2_learns_where_a_text_ends_though_it_pads_with_its_end(tiny, tmp_pat
     tokenizer = byte_bpe()
     tokenizer.save_pretrained(tmp_path / "model")
     end = tokenizer.eos_token_id
-    config = GPT2Config(len(tokenizer), 48, 32, 2, 4, bos_token_id=end, eos_token_id=end)
+    config = GPT2Config(vocab_size=len(tokenizer), n_positions=48, **GPT, bos_token_id=end, eos_token_id=end)
     made(GPT2LMHeadModel, config).save_pretrained(tmp_path / "model")
     argv = arguments(tiny, "gpt2", "--model", tmp_path / "model", "--objective", "causal", "--block_size", "48")
     language_modeling.main([*argv, "--epochs", "25", "--lr", "3e-3"])
