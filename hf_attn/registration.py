@@ -8,6 +8,7 @@ PREFIX = "hf_attn_"
 OWN_TYPES = {
     "hf_attn_head": ("modeling_attention_head", "HfAttnHeadConfig"),
     "hf_attn_cifar_resnet": ("modeling_cifar_resnet", "HfAttnCifarResNetConfig"),
+    "hf_attn_history": ("modeling_history", "HfAttnHistoryConfig"),
 }
 
 

@@ -19,7 +19,7 @@ import torch
 from transformers import BertForSequenceClassification, ViTForImageClassification  # noqa: F401
 
 from hf_attn.interface import arguments
-from hf_attn.recipes import image_classification, text_classification  # noqa: F401
+from hf_attn.recipes import image_classification, recommendation, text_classification  # noqa: F401
 
 
 def context() -> multiprocessing.context.ForkServerContext:

@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 from tiny_bert import WORDS as TINY_WORDS
 from tiny_bert import save_tiny_bert
+from tiny_histories import given, save_histories, without_labels
 from tiny_translators import save_pairs, save_tiny_translator, source_file, sources_of, sources_without_targets
 from tiny_vit import picture, save_pictures, save_tiny_vit
 
 from hf_attn.recipes import (
     image_classification,
     language_modeling,
+    recommendation,
     summarization,
     text_classification,
     token_classification,
@@ -24,6 +26,7 @@ from hf_attn.recipes import (
 )
 
 MIXED = ("--mixup", "0.8", "--cutmix", "1", "--color_jitter", "0.3", "--reprob", "0.2", "--rand_augment", "rand-m5-n1")
+RATED = ("--history_ratings", "ratings")
 WORDS = {
     "paid": ["i want to pay", "pay with it", "please now"],
     "lost": ["card was swallowed", "the machine", "no station"],
@@ -72,6 +75,10 @@ class Recipe:
     """Whether ``hf_attn.predict`` says of a row what it was scored by; a language model is scored by all its tokens."""
     tag: str = ""
     """Its task as the Hub has it; empty is the recipe's name."""
+    code: str = "modeling_hf_attn.py"
+    """File that the saved class stands in."""
+    saved: tuple[str, str] | None = None
+    """Saved class and model type; None is the variant's of the class that the tiny model is."""
     reported: tuple[str, ...] = ("precision", "recall", "f1-score", "macro avg")
     """Words of the report."""
 
@@ -451,6 +458,59 @@ RECIPES = {
                     ["--mlm_probability", "2", "--block_size", "1", "--lr", "-1"],
                     "(?=.*mlm_probability is 2.0)(?=.*block_size is 1)(?=.*lr is -1.0)",
                 ),
+            },
+        ),
+        Recipe(
+            module=recommendation,
+            model=save_tiny_bert,
+            data=save_histories,
+            given=given,
+            command=lambda data: [str(data / "test.jsonl")],
+            unlabelled=without_labels,
+            auto="AutoModel",
+            files=frozenset(
+                {"tokenizer.json", "tokenizer_config.json", "figures/comparison.png", "figures/reliability.png"}
+                | {"figures/history.png"}
+            ),
+            learns=("--lr", "1e-3", "--head_lr", "1e-2", "--epochs", "12", *RATED),
+            drawn=(*RATED, "--history_dropout", "0.3", "--item_dropout", "0.3"),
+            alike=("--history_dropout", "0", "--item_dropout", "0", *RATED),
+            options=(
+                ("--pooling", "mean", *RATED),
+                ("--train_encoder", "true", "--lora", "2", "--attention", "cosine", *RATED),
+                ("--train_encoder", "true", "--attention", "entmax15", "--attention_include", "", *RATED),
+                ("--ema", "0.9", "--pair_weight", "0", "--history_length", "3", *RATED),
+                ("--metric=-loss", "--patience", "1", "--eval_every", "0.5", "--freeze", "encoder", *RATED),
+                ("--label", "rating", "--liked_from", "1", "--auto_batch_size", "true", "--num_workers", "1", *RATED),
+                ("--accumulation_steps", "2", "--num_heads", "2", "--hidden_size", "32", *RATED),
+            ),
+            only_scored=frozenset(),
+            labels=False,
+            score="gauc",
+            floor=0.6,
+            code="modeling_history.py",
+            tag="text-ranking",
+            saved=("HistoryForRecommendation", "hf_attn_history"),
+            reported=("this model", "matrix factorisation", "gauc", "ndcg_at_10", "Within users"),
+            bad={
+                "a mean that attends": (["--pooling", "mean", "--attention", "cosine"], "give one of them"),
+                "adapters in a frozen encoder": (["--lora", "2"], "give --train_encoder too"),
+                "a probe": (["--linear_probe", "true"], "the encoder is frozen anyway"),
+                "a frozen encoder that is trained": (
+                    ["--train_encoder", "true", "--freeze", "encoder"],
+                    "exclude each other",
+                ),
+                "a variant in a frozen encoder": (
+                    ["--attention", "cosine", "--attention_include", "layer"],
+                    "puts the variant into the encoder",
+                ),
+                "heads that do not fit": (["--hidden_size", "30"], "hidden_size is 30 with 4 heads"),
+                "dropout of all": (["--item_dropout", "1"], "item_dropout is 1.0"),
+                "unknown pooling": (["--pooling", "max"], "pooling"),
+                "no tokens": (["--max_length", "0"], "max_length is 0: it must be above 0"),
+                "no room for text": (["--max_length", "2"], "leave no room for text"),
+                "missing label": (["--label", "lable"], "no column 'lable'"),
+                "missing candidate": (["--candidate", "film"], "no column 'film'"),
             },
         ),
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..interface.whole_files import write_text
+from .parser import columns_given
 from .prediction_files import own_columns, task_of_run
 from .row_files import check_output
 
@@ -115,7 +116,7 @@ def check_counts(given: Any) -> None:
 def read_inputs(given: Any, files: list[str]) -> GivenFiles:
     """Return what is to be explained, read as ``hf-attn predict`` reads it."""
     task = task_of_run(given.run)
-    columns = own_columns(task, {"text": given.text, "text_pair": given.text_pair, "image": given.image})
+    columns = own_columns(task, columns_given(given))
     return task.input.read_files(files, **columns, delimiter=given.delimiter, encoding=given.encoding)  # type: ignore[no-any-return]
 
 

@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..interface.arguments import command_line
 from .demo import demo_command
 from .explanation import explain_command, faithfulness_command
-from .parser import Parser, columns_of_files
+from .parser import Parser, columns_given, columns_of_files
 
 
 def main() -> NoReturn:
@@ -162,9 +162,7 @@ def predict_command(argv: list[str]) -> None:
     predict_to(
         given.run,
         given.texts,
-        text=given.text,
-        text_pair=given.text_pair,
-        image=given.image,
+        **columns_given(given),
         delimiter=given.delimiter,
         encoding=given.encoding,
         keep=given.keep,

@@ -1,9 +1,17 @@
 """The parser of the commands."""
 
 import argparse
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ..errors import InputError
+
+OF_FILES = ("text", "text_pair", "image", "history", "candidate", "ratings", "separator")
+"""Options that say which columns of a FILE are read; an input has some of them, its ``COLUMNS``."""
+
+
+def columns_given(given: Any) -> dict[str, str | None]:
+    """Return what was given of :data:`OF_FILES`."""
+    return {name: getattr(given, name) for name in OF_FILES}
 
 
 def columns_of_files(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +24,12 @@ def columns_of_files(parser: argparse.ArgumentParser) -> None:
         help="column of the second texts in FILE; or the second text itself (default: none)",
     )
     option("--image", metavar="COLUMN", help="column of the images, or of their paths, in FILE (default: image)")
+    option("--history", metavar="COLUMN", help="column of the histories in FILE (default: history)")
+    option("--candidate", metavar="COLUMN", help="column of their candidates in FILE (default: candidate)")
+    option(
+        "--ratings", metavar="COLUMN", help="column of the ratings of the histories in FILE (default: ratings, or none)"
+    )
+    option("--separator", metavar="TEXT", help="between the texts of a history that is one text (default: lists)")
     option("--delimiter", metavar="CHARACTER", help="between the fields of a csv or tsv FILE (default: , and tab)")
     option("--encoding", metavar="NAME", help="of a FILE of text, such as cp1252 or shift_jis (default: UTF-8)")
 

@@ -18,9 +18,6 @@ def predict_to(
     run: str,
     given: Sequence[str],
     *,
-    text: str | None = None,
-    text_pair: str | None = None,
-    image: str | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
     keep: Sequence[str] = (),
@@ -28,15 +25,13 @@ def predict_to(
     batch_size: int = 32,
     output: str | None = None,
     overwrite: bool = False,
+    **columns: str | None,
 ) -> None:
     """Classify texts or images, given or in a file, and print the labels or write them to ``output``.
 
     Args:
         run: A run folder, other model folder or Hub id.
         given: Texts, or one file of them; image files, folders of them, or one table of images or their paths.
-        text: Column of the texts in the file.
-        text_pair: Column of the second texts in the file; where texts are given, the second text itself.
-        image: Column of the images, or of their paths, in the file.
         delimiter: Between the fields of a csv or tsv file.
         encoding: Of a csv, tsv, json, jsonl or txt file; UTF-8 by default.
         keep: Columns of the file that go into ``output`` too, beside those named like an id; ``all`` is every one.
@@ -44,6 +39,8 @@ def predict_to(
         batch_size: Texts or images a forward pass.
         output: A ``.jsonl`` or ``.parquet`` file; None prints.
         overwrite: Replace ``output`` if it exists.
+        **columns: What of the file is read, by the names of :data:`.parser.OF_FILES`: such as ``text``, the column of
+            the texts, or ``text_pair``, that of the second texts, or, where texts are given, the second text itself.
 
     Raises:
         InputError: Before any model is loaded, for all that is wrong with the files.
@@ -58,11 +55,11 @@ def predict_to(
         check_output(Path(output), overwrite, given)
     disable_progress_bar()
     task = task_of_run(run)
-    columns = own_columns(task, {"text": text, "text_pair": text_pair, "image": image})
-    how = {**columns, "delimiter": delimiter, "encoding": encoding}
+    how = {**own_columns(task, columns), "delimiter": delimiter, "encoding": encoding}
     options: dict[str, Any] = {"top_k": top_k or (None if output else 1), "batch_size": batch_size}
     if output is not None and len(given) == 1 and is_large(Path(given[0])):
-        pieces = Pieces(Path(given[0]), delimiter=delimiter, encoding=encoding, texts=("text", image or "image"))
+        texts = ("text", columns.get("image") or "image")
+        pieces = Pieces(Path(given[0]), delimiter=delimiter, encoding=encoding, texts=texts)
         predict_pieces(
             run, pieces, lambda table: task.input.read_files(given, **how, table=table), output, keep, options
         )
@@ -142,12 +139,17 @@ def own_columns(task: "Task", columns: dict[str, str | None]) -> dict[str, str |
     from ..tasks.table import TASKS
 
     for other in (other.input for other in TASKS.values()):
-        if any(columns[name] for name in set(other.COLUMNS).difference(task.input.COLUMNS)):
+        if any(columns.get(name) for name in set(other.COLUMNS).difference(task.input.COLUMNS)):
             options = " and ".join(f"--{name}" for name in other.COLUMNS)
             verb = "are" if len(other.COLUMNS) > 1 else "is"
-            model = f"this model classifies {task.input.NOUN}s"
-            raise InputError(f"{options} {verb} for {other.NOUN}s, and {model}")
-    return {name: columns[name] for name in task.input.COLUMNS}
+            model = f"this model classifies {several(task.input.NOUN)}"
+            raise InputError(f"{options} {verb} for {several(other.NOUN)}, and {model}")
+    return {name: columns.get(name) for name in task.input.COLUMNS}
+
+
+def several(noun: str) -> str:
+    """Return the plural of what an input is called."""
+    return f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
 
 
 def kept_columns(

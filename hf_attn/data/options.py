@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset, DatasetDict
 
+    from .splitting import Cut
+
 
 @dataclass(kw_only=True)
 class DataOptions:
@@ -44,6 +46,7 @@ def load(
     strata: Callable[[Dataset], np.ndarray] | None = None,
     inside: bool = False,
     unlabelled: str | None = None,
+    cutting: Cut | None = None,
 ) -> DatasetDict:
     """Load the splits that the arguments name, and cut from train those that are missing.
 
@@ -55,6 +58,7 @@ def load(
         strata: gives the class of each row, for the cuts.
         inside: also take texts out of columns of objects, and out of parallel files.
         unlabelled: file, folder or Hub id of rows without labels, to be predicted.
+        cutting: what takes missing splits from train, where rows are not to be drawn.
 
     Raises:
         InputError: whatever cannot be used.
@@ -77,6 +81,7 @@ def load(
         data_dir=args.data_dir,
         skip_bad_rows=args.skip_bad_rows,
         inside=inside,
+        cutting=cutting,
     )
     if unlabelled is None:
         return splits

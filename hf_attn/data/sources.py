@@ -19,7 +19,7 @@ from .folders import Source, read_folder, read_given
 from .hub_datasets import load_hub
 from .image_files import digest, is_image_struct, undecoded
 from .parallel_files import lifted, parallel_files, read_parallel
-from .splitting import LEAST, cut
+from .splitting import LEAST, Cut, cut
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,6 +47,7 @@ def load_splits(
     data_dir: str | None = None,
     skip_bad_rows: bool = False,
     inside: bool = False,
+    cutting: Cut | None = None,
 ) -> DatasetDict:
     """Load ``train``, ``validation`` and ``test``; what is missing is cut from train.
 
@@ -73,6 +74,7 @@ def load_splits(
         skip_bad_rows: leave out, and count in the log, rows without text, image or label, instead of refusing later.
         inside: also take texts that a column of objects holds, and from a folder of parallel files, a file for each of
             the texts, which ends in its name.
+        cutting: what takes missing splits from train; by default rows are drawn, as :func:`.splitting.cut` does.
 
     Raises:
         InputError: nothing to read there, a file that cannot be used, no train split, a column that is not there,
@@ -92,7 +94,7 @@ def load_splits(
         unlabelled = unlabelled and bad_rows.left_out({UNLABELLED: unlabelled}, texts, image, [])[UNLABELLED]
     shares = {name: share for name, share in (("validation", validation), ("test", test)) if name not in splits}
     if shares:
-        splits |= cut(splits["train"], shares, seed, strata)
+        splits |= cutting(splits["train"], shares) if cutting else cut(splits["train"], shares, seed, strata)
     short = {name: len(split) for name, split in splits.items() if len(split) < LEAST}
     refuse(f"{name} has {rows} row: at least {LEAST} are needed" for name, rows in short.items())
     from datasets import DatasetDict

@@ -14,6 +14,8 @@ from .origin import select
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
+Cut = Callable[["Dataset", dict[str, float]], "dict[str, Dataset]"]
+"""Takes splits of these shares from train: what is left of that, and the others."""
 LEAST = 2
 """Rows that a split must have."""
 

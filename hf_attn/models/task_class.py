@@ -36,6 +36,7 @@ TASKS = {
     "summarization": AutoModelForSeq2SeqLM,
     "fill-mask": AutoModelForMaskedLM,
     "text-generation": AutoModelForCausalLM,
+    "text-ranking": AutoModel,
     HEADLESS: AutoModel,
 }
 

@@ -23,12 +23,14 @@ class Task:
         inputs: module of the input, in ``tasks/inputs``.
         targets: module of the target, in ``tasks/targets``.
         auto: transformers' Auto class of the models.
+        named: how the names of its model classes end, where that is not how the Auto class' ends.
     """
 
     name: str
     inputs: str
     targets: str
     auto: str
+    named: str = ""
 
     @property
     def input(self) -> Input:
@@ -43,7 +45,7 @@ class Task:
     @property
     def head(self) -> str:
         """How the names of its model classes end, as a rule."""
-        return self.auto.removeprefix("AutoModel")
+        return self.named or self.auto.removeprefix("AutoModel")
 
     def fits(self, name: str) -> bool:
         """Return whether a model class of that name is one of the task's: by its ending, or by transformers' table."""
@@ -60,6 +62,7 @@ TASKS = {
         Task("summarization", "text", "texts", "AutoModelForSeq2SeqLM"),
         Task("fill-mask", "masked_text", "tokens.masked", "AutoModelForMaskedLM"),
         Task("text-generation", "prompt", "tokens.following", "AutoModelForCausalLM"),
+        Task("text-ranking", "history", "preferences", "AutoModel", "ForRecommendation"),
     )
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -27,7 +28,7 @@ def reads_padding(model: PreTrainedModel, row: dict[str, list[int]], padding: Pa
     """Whether a model says something else of a row once it is padded; it is asked, in evaluation mode.
 
     Args:
-        model: with a head.
+        model: with a head, or an encoder alone.
         row: token ids and what goes with them, of one text.
         padding: pads as the model's batches are padded.
 
@@ -39,7 +40,7 @@ def reads_padding(model: PreTrainedModel, row: dict[str, list[int]], padding: Pa
     with evaluation_mode(model), torch.inference_mode(), random_state_kept():
         try:
             alone, padded = (
-                model(**{name: tensor.to(model.device) for name, tensor in made([row]).items()}).logits.double()
+                _said(model(**{name: tensor.to(model.device) for name, tensor in made([row]).items()})).double()
                 for made in (padding, longer)
             )
         except (RuntimeError, ValueError, IndexError):
@@ -48,6 +49,12 @@ def reads_padding(model: PreTrainedModel, row: dict[str, list[int]], padding: Pa
         tokens = alone.shape[1]
         padded = padded[:, -tokens:] if padding.side == "left" else padded[:, :tokens]
     return bool((alone - padded).abs().max() > SAME.get(model.dtype, 0.03) * alone.abs().max() + 1e-5)
+
+
+def _said(found: Any) -> torch.Tensor:
+    """What a model says: its logits, or the states of an encoder alone."""
+    said: torch.Tensor = found.logits if hasattr(found, "logits") else found.last_hidden_state
+    return said
 
 
 def tell_if_padding_is_read(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:

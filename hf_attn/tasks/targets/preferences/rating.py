@@ -1,0 +1,82 @@
+"""How a user rates something."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from ..labels import metrics
+from ..labels.metrics import by_name
+from ..labels.number import Number
+from .paired import with_pairs
+from .scoring import OrderedWithinUsers
+from .table import comparison, left_out, printed_table
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from ....interface.plotting import Picture
+    from ....training.evaluation import Predictions
+    from ....training.step import Batch
+
+
+@dataclass(frozen=True)
+class Rating(OrderedWithinUsers, Number):
+    """A number that orders what a user met.
+
+    Attributes:
+        users: number of the user of each row of a split; None where no split is scored.
+        others: scores of its rows by other ways.
+        pair_weight: of the loss of pairs.
+    """
+
+    SCORES: ClassVar = by_name(metrics.loss, metrics.rmse, metrics.mae, metrics.spearman)
+
+    users: np.ndarray | None = field(default=None, compare=False, repr=False)
+    others: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
+    pair_weight: float = 0.0
+
+    @property
+    def sentence(self) -> str:
+        """What the model gives each example, in words."""
+        return "and a candidate a rating"
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Squared error of each row, and of the order of its two candidates."""
+        return with_pairs(self.criterion, self.pair_weight, model, batch)
+
+    def offset(self, labels: np.ndarray) -> float:
+        """Mean of the labels in train."""
+        return float(labels.mean())
+
+    def score_of(self, outputs: np.ndarray) -> np.ndarray:
+        """The rating."""
+        return np.asarray(outputs, float).reshape(-1)
+
+    def report(self, predictions: Predictions) -> str:
+        """The model beside other ways, on the same rows."""
+        return printed_table(comparison(self, predictions), left_out(self.ranked(predictions)))
+
+    def summary(self, predictions: Predictions) -> str:
+        """The same, for a terminal."""
+        return "" if predictions.labels is None else self.report(predictions)
+
+    def pictures(self, predictions: Predictions) -> list[Picture]:
+        """Scores beside those of other ways, and predicted against true ratings."""
+        from ....interface.plotting import Picture
+        from .figures import COMPARISON, bars
+
+        return [
+            Picture("comparison.png", COMPARISON, partial(bars, comparison(self, predictions))),
+            *super().pictures(predictions),
+        ]
+
+    def columns(self, predictions: Predictions) -> dict[str, Any]:
+        """Label, prediction, and the scores of other ways."""
+        known = {} if predictions.labels is None else self.others
+        others = {f"by {name}": scores[predictions.ids] for name, scores in known.items()}
+        return {**super().columns(predictions), **others}
