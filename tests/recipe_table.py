@@ -474,7 +474,7 @@ RECIPES = {
             ),
             learns=("--lr", "1e-3", "--head_lr", "1e-2", "--epochs", "12", *RATED),
             drawn=(*RATED, "--history_dropout", "0.3", "--item_dropout", "0.3"),
-            alike=("--history_dropout", "0", "--item_dropout", "0", *RATED),
+            alike=("--head_lr", "3e-4", "--history_dropout", "0", "--item_dropout", "0", *RATED),
             options=(
                 ("--pooling", "mean", *RATED),
                 ("--train_encoder", "true", "--lora", "2", "--attention", "cosine", *RATED),

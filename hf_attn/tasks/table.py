@@ -49,6 +49,8 @@ class Task:
 
     def fits(self, name: str) -> bool:
         """Return whether a model class of that name is one of the task's: by its ending, or by transformers' table."""
+        if self.named:
+            return self.named in name
         return self.head in name or name.removeprefix("HfAttn") in _class_names(self.auto)
 
 

@@ -98,6 +98,6 @@ def _with_classes(split: Dataset, liked: np.ndarray) -> Dataset:
     return carry(split.remove_columns(given).add_column(COLUMN, liked.astype(np.int64), feature=feature), split)
 
 
-def of_model(model: PreTrainedModel, outputs: int) -> Liked | Rating:
+def of_model(model: PreTrainedModel, outputs: int, processor: Any = None) -> Liked | Rating:
     """Return what a trained model says of a row."""
     return Rating() if outputs == 1 else replace(Liked(), names=label_names(model, outputs))
