@@ -97,8 +97,8 @@ def test_every_head_over_a_feature_map_is_in_its_table(head):
 @pytest.mark.parametrize("path", sorted((ROOT / "recipes/configs").glob("*.yaml")), ids=lambda path: path.stem)
 def test_a_configuration_says_what_score_to_expect_and_how_it_was_measured(path):
     head = re.match(r"(?:#.*\n)+", path.read_text("utf-8"))[0]
-    assert re.search(r"0\.\d{2,}.*python (benchmarks/\w+\.py)", head)
-    assert (ROOT / re.search(r"python (benchmarks/\w+\.py)", head)[1]).exists()
+    assert re.search(r"0\.\d{2,}.*python ((?:benchmarks|recipes)/\w+\.py)", head)
+    assert (ROOT / re.search(r"python ((?:benchmarks|recipes)/\w+\.py)", head)[1]).exists()
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("[!_]*.py")), ids=lambda path: path.stem)
