@@ -46,6 +46,11 @@ class HistoryParts:
     batch: dict[str, Tensor]
 
     @property
+    def aside(self) -> dict[str, Tensor]:
+        """Nothing: a target is told of the batch alone."""
+        return {}
+
+    @property
     def rows_at_once(self) -> None:
         """None: a forward pass holds any number of rows."""
 
