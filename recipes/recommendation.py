@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     if not args.train_encoder:
         items = history.with_states(items, model.to(accelerator.device), accelerator)
     rows = history.rows(splits, past, args, paired=args.pair_weight > 0)
-    collate = history.collate(items)
+    collate = history.collate(items, args.history_length)
 
     # Training
     train = training.train_loader(rows["train"], collate, accelerator, args, drawn=True)

@@ -415,7 +415,7 @@ RECIPES = {
             alike=("--config_options", '{"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}'),
             options=(
                 ("--objective", "causal", "--do_sample", "true", "--top_p", "0.9"),
-                ("--objective", "causal", "--num_beams", "2", "--max_new_tokens", "5", "--block_size", "12"),
+                ("--objective", "causal", "--num_beams", "2", "--max_new_tokens", "5", "--block_size", "24"),
                 ("--lora", "4", "--attention", "entmax15"),
                 ("--packing", "false", "--whole_word_mask", "false", "--mlm_probability", "0.3"),
                 ("--block_size", "8", "--ema", "0.9", "--accumulation_steps", "2"),

@@ -94,15 +94,18 @@ def test_every_head_over_a_feature_map_is_in_its_table(head):
     assert re.search(rf"^\| `{head}` \|", PAGES[Path("docs/recipes/image_classification.md")], flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "recipes/configs").glob("*.yaml")), ids=lambda path: path.stem)
+CONFIGS = [path for path in sorted((ROOT / "recipes/configs").glob("*.yaml")) if "recipe: " in path.read_text("utf-8")]
+"""The others are sizes of new models."""
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_a_configuration_says_what_score_to_expect_and_how_it_was_measured(path):
     head = re.match(r"(?:#.*\n)+", path.read_text("utf-8"))[0]
-    assert re.search(r"0\.\d{2,}.*python ((?:benchmarks|recipes)/\w+\.py)", head)
+    assert re.search(r"\d\.\d.*python ((?:benchmarks|recipes)/\w+\.py)", head)
     assert (ROOT / re.search(r"python ((?:benchmarks|recipes)/\w+\.py)", head)[1]).exists()
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("[!_]*.py")), ids=lambda path: path.stem)
 def test_a_recipe_says_what_it_needs_to_run_alone(path):
-    assert re.match(
-        r'# /// script\n# requires-python = ">=3.11"\n# dependencies = \["hf_attn"\]\n# ///\n', path.read_text()
-    )
+    head = r'# /// script\n# requires-python = ">=3.11"\n# dependencies = \["hf_attn(?:\[\w+\])?"\]\n# ///\n'
+    assert re.match(head, path.read_text("utf-8"))

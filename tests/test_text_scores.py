@@ -1,7 +1,9 @@
 """Scores of texts: sacreBLEU's and rouge-score's own numbers, for any draw of rows; what they cannot see is told."""
 
 import math
+import os
 
+import interpreter
 import numpy as np
 import pytest
 
@@ -48,6 +50,15 @@ def test_rouge_counts_letters_of_all_scripts_where_rouge_score_sees_nothing():
     assert texts(given, wanted).rouge["rouge1"] == pytest.approx(np.ones(4))
     blind = RougeScorer(["rouge1"], use_stemmer=True)
     assert [blind.score(a, a)["rouge1"].fmeasure for a in wanted[1:]] == [0, 0, 0]
+
+
+def test_rouge_closes_no_stream_of_its_user():
+    program = "import contextlib, io, logging.config, sys; stream = io.StringIO()\n"
+    program += "from hf_attn.tasks.targets.texts.metrics import Compared\n"
+    program += "with contextlib.redirect_stderr(stream): Compared(['a'], ['b c'], ['b']).rouge\n"
+    program += "logging.config.dictConfig({'version': 1}); print(stream.closed)"
+    done = interpreter.run(["-c", program], dict(os.environ))
+    assert done.stdout.strip() == "False", done.stderr
 
 
 def test_rouge_of_sentences_is_not_that_of_one_long_line():

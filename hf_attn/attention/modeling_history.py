@@ -243,9 +243,9 @@ class HistoryRecommender(PreTrainedModel):
         self.history_norm, self.candidate_norm = nn.LayerNorm(size), nn.LayerNorm(size)
         self.cross_attention = HistoryAttention(config)
         self.found_norm = nn.LayerNorm(size)
-        self.hidden = nn.Linear(3 * size + FEATURES, size)
+        self.hidden = nn.Linear(3 * size + FEATURES + 1, size)
         self.dropout = nn.Dropout(config.history_dropout)
-        self.score = nn.Linear(size + FEATURES, 1)
+        self.score = nn.Linear(size + FEATURES + 1, 1)
         self.post_init()
 
     @torch.no_grad()
@@ -257,7 +257,9 @@ class HistoryRecommender(PreTrainedModel):
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         if module is self.score:  # what is known of no candidate is the score of all
-            initialization.zeros_(module.weight)  # type: ignore[arg-type]
+            start = torch.zeros_like(module.weight)  # type: ignore[arg-type]
+            start[:, -1] = 1.0  # and its own bias
+            initialization.copy_(module.weight, start)  # type: ignore[arg-type]
             initialization.constant_(module.bias, self.config.offset)  # type: ignore[arg-type]
         elif isinstance(module, nn.Linear):
             initialization.xavier_uniform_(module.weight)
@@ -360,9 +362,10 @@ class HistoryRecommender(PreTrainedModel):
         liked = met + told[..., -1:] * texts  # above or below what the user gives otherwise
         found = self.found_norm(self.cross_attention(asked, met, liked, mask))
         features = features.unsqueeze(1).expand(-1, candidate.shape[1], -1)
+        features = torch.cat([features, bias[candidate].unsqueeze(-1)], -1)
         seen = torch.cat([found, asked, found * asked, features], -1)
         hidden = self.dropout(F.gelu(self.hidden(seen)))
-        return self.score(torch.cat([hidden, features], -1)).squeeze(-1) + bias[candidate]
+        return self.score(torch.cat([hidden, features], -1)).squeeze(-1)
 
     def rated(self, ratings: Tensor, bias: Tensor, mask: Tensor, older: Tensor) -> tuple[Tensor, Tensor]:
         """Return what ratings say of the items, (rows, items, 3), and of the user, (rows, features).
@@ -398,8 +401,8 @@ class HistoryForRecommendation(HfAttnMixin, HistoryRecommender):
 
     An item is its text, encoded and projected, and what was learned of it where the model was trained with it: an
     embedding and a bias. It is known by its tokens, so that texts alone are enough to predict:
-    ``s = b_c + w·[mlp(a, c, a⊙c, f), f] + offset``, c being the candidate, b_c its bias, a what it finds by attention
-    in the history, f how the last ratings and all ratings lie above their mean and above the items' biases.
+    ``s = w·[mlp(a, c, a⊙c, f, b_c), f, b_c] + offset``, c being the candidate, b_c its bias, a what it finds by
+    attention in the history, f how the last ratings and all ratings lie above their mean and above the items' biases.
 
     Args:
         config: of the encoder and all that stands on it.

@@ -117,12 +117,13 @@ class Together:
     """
 
     catalogue: Catalogue
+    longest: int
     multiple: int = 8
 
     def __call__(self, some: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Put the rows together."""
         longest = max(1, max(len(row["history"]) for row in some))
-        width = -(-longest // self.multiple) * self.multiple
+        width = min(-(-longest // self.multiple) * self.multiple, self.longest)
         candidate = np.stack([row["candidate"] for row in some]).astype(np.int64)
         history = np.full((len(some), width), candidate[0, 0], np.int64)
         mask = np.zeros((len(some), width), bool)
@@ -151,9 +152,9 @@ class Together:
         return batch | self.catalogue.some(items)
 
 
-def collate(catalogue: Catalogue) -> Together:
-    """Return what makes batches of rows."""
-    return Together(catalogue)
+def collate(catalogue: Catalogue, longest: int) -> Together:
+    """Return what makes batches of rows, whose histories have at most ``longest`` items."""
+    return Together(catalogue, longest)
 
 
 def candidates(splits: DatasetDict) -> dict[str, np.ndarray]:

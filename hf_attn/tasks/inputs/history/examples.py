@@ -115,7 +115,11 @@ def attend(
     if not texts:
         raise InputError("the history is empty: there is nothing to attend to")
     rows, items = placed(given, processor, model)
-    batch = {name: values.to(model.device) for name, values in collate(items)([rows[0]]).items() if name != "ids"}
+    batch = {
+        name: values.to(model.device)
+        for name, values in collate(items, model.config.history_length)([rows[0]]).items()
+        if name != "ids"
+    }
     layer = layers_in_order(model).index(model.cross_attention)  # type: ignore[arg-type]
     weights = attention_map(model, batch, layers=[layer])[0][0, :, 0].float().cpu().numpy()
     there = batch["history_mask"][0].cpu().numpy()

@@ -39,7 +39,7 @@ def read_files(
         separator: between the texts of a history that is one text.
         delimiter: between the fields of a csv or tsv file.
         encoding: of a file of text; UTF-8 by default.
-        table: the rows of the file, or some of them, where they are read already.
+        table: rows of the file, where they are read already.
 
     Raises:
         InputError: the file is missing or unreadable, has no such column, or holds what cannot be used.

@@ -167,7 +167,11 @@ def parted(
     if not given.histories[0]:
         raise InputError("the history to explain is empty: what a candidate gets without one comes from no part of it")
     rows, items = placed(given, processor, model)
-    batch = {name: values.to(model.device) for name, values in collate(items)([rows[0]]).items() if name != "ids"}
+    batch = {
+        name: values.to(model.device)
+        for name, values in collate(items, model.config.history_length)([rows[0]]).items()
+        if name != "ids"
+    }
     texts, ratings = given.histories[0], given.ratings[0]
     read_of_it = min(len(texts), model.config.history_length)
     parts = [Part(text) for text in texts[-read_of_it:]]

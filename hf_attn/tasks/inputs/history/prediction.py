@@ -40,7 +40,7 @@ def batches(
         InputError: texts with tokens that the model has no embeddings for.
     """
     rows, items = placed(given, tokenizer, model)
-    together = collate(items)
+    together = collate(items, model.config.history_length)
     for at in range(0, len(rows), batch_size):
         yield together([rows[row] for row in range(at, min(at + batch_size, len(rows)))])
 

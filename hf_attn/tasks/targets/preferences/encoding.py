@@ -99,5 +99,5 @@ def _with_classes(split: Dataset, liked: np.ndarray) -> Dataset:
 
 
 def of_model(model: PreTrainedModel, outputs: int, processor: Any = None) -> Liked | Rating:
-    """Return what a trained model says of a row."""
+    """Return what a trained model says of a row; ``processor`` is not asked."""
     return Rating() if outputs == 1 else replace(Liked(), names=label_names(model, outputs))

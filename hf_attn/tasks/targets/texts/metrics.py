@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -73,9 +74,12 @@ class Compared(Sequence[Truth]):
 
         A text of one line is divided into sentences for ROUGE-Lsum.
         """
+        from absl.logging import get_absl_handler
         from nltk.stem.porter import PorterStemmer
         from rouge_score.rouge_scorer import RougeScorer
 
+        # absl takes what is stderr now for its log, and closes it when logging is set up anew
+        get_absl_handler().python_handler.stream = sys.__stderr__
         stem = PorterStemmer().stem
         names = ["rouge1", "rouge2", "rougeL", "rougeLsum"]
         scorer = RougeScorer(names, tokenizer=_Words(stem))
