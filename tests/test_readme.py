@@ -16,7 +16,15 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 NAMES = [Path("README.md"), Path("CONTRIBUTING.md"), Path("CHANGELOG.md"), Path("SECURITY.md")]
 NAMES += sorted(path.relative_to(ROOT) for path in (ROOT / "docs").rglob("*.md"))
-RUN_FILES = {"run.json", "config.json", "generation_config.json", "config.yaml", "tokenizer.json", "adapter_config.json", "faithfulness.json"}
+RUN_FILES = {
+    "run.json",
+    "config.json",
+    "generation_config.json",
+    "config.yaml",
+    "tokenizer.json",
+    "adapter_config.json",
+    "faithfulness.json",
+}
 PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in NAMES}
 
 
