@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import intervals
-from .scoring import WITHIN, OrderedWithinUsers
+from .scoring import WITHIN
 from .within_users import Ranked, auc, mean_of
 
 if TYPE_CHECKING:
@@ -32,17 +32,21 @@ Comparison = Mapping[str, Mapping[str, Score]]
 
 
 def comparison(target: Any, predictions: Predictions) -> Comparison:
-    """Return the scores of a model and of other ways on the rows of a split.
+    """Return the scores of a model and of other ways on the rows of a split; the last ones are kept.
 
     Args:
         target: with what other ways say of these rows.
         predictions: of the model.
     """
-    ways = {MODEL: None, **target.others}
-    return {name: _scores(target, target.ranked(predictions, score), predictions) for name, score in ways.items()}
+    kept: list[Any] = vars(target).setdefault("_compared", [None, None])
+    if kept[0] is not predictions:
+        ways = {MODEL: None, **target.others}
+        kept[:] = predictions, {name: _scores(target.ranked(predictions, score)) for name, score in ways.items()}
+    found: Comparison = kept[1]
+    return found
 
 
-def _scores(target: OrderedWithinUsers, ranked: Ranked, predictions: Predictions) -> dict[str, Score]:
+def _scores(ranked: Ranked) -> dict[str, Score]:
     found = {}
     truth = ranked.gain
     if set(np.unique(truth)) == {0.0, 1.0}:
