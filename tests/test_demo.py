@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -211,7 +212,9 @@ class Served:
         self.log = (folder / "stderr.txt").open("w+")
         self.process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=self.log, text=True)
         self.said = self.process.stdout.readline()
-        self.port = int(re.match(r"http://127\.0\.0\.1:(\d+)/ ", self.said)[1])
+        served = re.match(r"http://127\.0\.0\.1:(\d+)/ ", self.said)
+        assert served, f"no address but {self.said!r}, and {Path(self.log.name).read_text()!r}"
+        self.port = int(served[1])
         self.page = browser.new_page(viewport={"width": 1100, "height": 1000})
         self.page.set_default_timeout(20_000)
         self.faults = []

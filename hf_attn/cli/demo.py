@@ -20,6 +20,7 @@ HOST = "127.0.0.1"
 """The app is for this machine alone."""
 PORT = 7860
 TRIED = 100
+TRIALS = 3
 """Ports that are tried, from the one that is asked for."""
 
 
@@ -73,9 +74,24 @@ def app_of(run: str, method: str | None) -> Blocks:
 def serve(app: Blocks, port: int) -> None:
     """Serve an app to this machine until Ctrl-C."""
     os.environ["NO_PROXY"] = ",".join(filter(None, (os.environ.get("NO_PROXY"), HOST)))  # gradio asks its own server
+    for left in reversed(range(TRIALS)):
+        try:
+            url = _launched(app, free_port(port))
+            break
+        except OSError:  # somebody was quicker at the port, or the server took longer than gradio's five seconds
+            if not left:
+                raise
+    print(f"{url} (Ctrl-C ends it)", flush=True)
+    try:
+        threading.Event().wait()
+    finally:
+        app.close(verbose=False)
+
+
+def _launched(app: Blocks, port: int) -> str:
     _, url, _ = app.launch(
         server_name=HOST,
-        server_port=free_port(port),
+        server_port=port,
         share=False,
         ssr_mode=False,
         inbrowser=False,
@@ -83,11 +99,7 @@ def serve(app: Blocks, port: int) -> None:
         footer_links=[],
         prevent_thread_lock=True,
     )
-    print(f"{url} (Ctrl-C ends it)", flush=True)
-    try:
-        threading.Event().wait()
-    finally:
-        app.close(verbose=False)
+    return str(url)
 
 
 def free_port(first: int) -> int:
