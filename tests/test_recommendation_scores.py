@@ -145,7 +145,7 @@ def test_simple_ways_find_what_they_can_and_no_more():
     parts = {name: split_of(rows, taste) for name, rows in (("train", 6000), ("validation", 800), ("test", 800))}
     found = baselines.compare(parts)
     ranked = {way: auc(score, parts["test"].label) for way, score in found.items()}
-    assert ranked["matrix factorisation"] > 0.9 > 0.7 > ranked["user and item bias"] > ranked["popularity"] - 0.05
+    assert ranked["matrix factorisation"] > 0.85 > 0.7 > ranked["user and item bias"] > ranked["popularity"] - 0.05
     assert set(found) == {"popularity", "item mean", "user and item bias", "matrix factorisation", "recency"}
 
 
