@@ -346,13 +346,6 @@ def test_what_a_language_model_cannot_answer_is_one_line(tiny, case):
     assert "\n" not in str(error.value)
 
 
-def test_explain_says_that_a_language_model_has_no_class_to_explain(tiny):
-    from hf_attn.explain import explain
-
-    with pytest.raises(InputError, match="not explained"):
-        explain(tiny / "masked", "my card was [MASK]")
-
-
 def test_texts_that_cannot_be_read_are_named_by_their_lines(tiny, tmp_path):
     pd.DataFrame({"text": ["my card", " ", None, "pay"] * 4}).to_csv(tmp_path / "a.csv", index=False)
     with pytest.raises(InputError, match="'text' of train has .* empty texts? .lines? 3.*a.csv"):

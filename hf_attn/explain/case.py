@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     from ..tasks.contracts import Parted
     from ..tasks.explained import Asked, Leaf
+    from ..tasks.targets.written import Said
+
+    Outputs = Callable[[Any, dict[str, Tensor]], Tensor]
 
 
 class Case:
@@ -31,6 +35,9 @@ class Case:
         parted: the example.
         predictions: what the model gives for it, one row, as its target keeps it.
         asked: which of its outputs is explained.
+        outputs: what is asked of the model for a batch, (rows, outputs); where it says tokens, how probable some are.
+        in_tokens: whether it says tokens, as one that writes does.
+        read: places of the queries that the answer is read off, where the target knows them.
         batch_size: rows of a forward pass; it never changes a result.
         passes: forward passes of rows so far, and backward passes, which cost about two.
     """
@@ -53,29 +60,51 @@ class Case:
         if not whole or batch_size < 1:
             raise InputError(f"batch_size {batch_size!r}: expected a whole number of at least 1")
         self.model, self.batch_size, self.task = model, int(batch_size), task_of(model)
+        self.layers: list[torch.nn.Module] | None = None  # attention layers in their order, once they were looked for
+        self.names: dict[int, str] | None = None
+        self._known: dict[bytes, float] = {}
+        self._said = ""
         if not self.task.fits(type(model).__name__):
             raise InputError(f"{type(model).__name__} gives no answer to explain: expected a model that classifies")
-        if reason := getattr(self.task.target, "UNEXPLAINED", ""):
-            raise InputError(f"{type(model).__name__}: {reason}")
         given = self.task.input.read([one], None if text_pair is None else [text_pair])
         assert len(given) == 1
         self.parted: Parted = self.task.input.parted(
             model, processor, one, text_pair, segments=segments, removal=removal
         )
+        self.outputs: Outputs = self.task.target.outputs  # type: ignore[assignment]
+        self.read: tuple[int, ...] | None = None
+        in_tokens: Callable[..., Said] | None = getattr(self.task.target, "explained", None)
+        self.in_tokens = in_tokens is not None
         with evaluation_mode(model), torch.no_grad():
+            if in_tokens is not None:
+                self._of_tokens(in_tokens(model, processor, self.parted, target, against))
             found = self.logits(self.parted.batch)
             if not isinstance(found, Tensor):
                 raise InputError(f"what {type(model).__name__} writes is not explained: expected one that classifies")
             outputs = found.float().cpu().numpy()
             if not np.isfinite(outputs).all():
                 raise InputError(f"{type(model).__name__} gives values that are not finite for this input")
+            if self.in_tokens:
+                return
             kept: Any = self.logits({**self.parted.batch, **self.parted.aside}) if self.parted.aside else outputs
         self.predictions = Predictions(np.arange(1), kept)
         self.target = target_of(model, kept)
         self.asked: Asked = self.target.asked(kept[0], target, against)
-        self.layers: list[torch.nn.Module] | None = None  # attention layers in their order, once they were looked for
-        self.names: dict[int, str] | None = None
-        self._known: dict[bytes, float] = {}
+
+    def _of_tokens(self, said: Said) -> None:
+        self.parted, self.outputs, self.asked, self.target, self.read = (
+            said.parted,
+            said.outputs,
+            said.asked,
+            said.target,
+            said.read,
+        )
+        self.predictions, self._said = Predictions(np.arange(1), said.kept), said.said
+
+    @property
+    def said(self) -> str:
+        """What the model says of the example, in words."""
+        return self._said or self.target.described(self.predictions, [0])[0].said
 
     def __len__(self) -> int:
         return len(self.parted.parts)
@@ -87,7 +116,7 @@ class Case:
 
     def logits(self, batch: dict[str, Tensor]) -> Tensor:
         """Return what the model gives for a batch, (rows, outputs), in its present mode."""
-        return self.task.target.outputs(self.model, batch)  # type: ignore[return-value]
+        return self.outputs(self.model, batch)
 
     @property
     def score(self) -> float:
@@ -127,4 +156,4 @@ class Case:
 
     def leaf(self) -> Leaf:
         """Return what gradients are taken at."""
-        return self.parted.leaf(self.model, self.task.target.outputs)  # type: ignore[arg-type]
+        return self.parted.leaf(self.model, self.outputs)

@@ -123,11 +123,13 @@ class Trial:
 
 def probabilities(case: Case) -> dict[str, float] | str:
     """Return the probabilities of a case by name; its number, or what is said of it in words, where it has none."""
+    if case.in_tokens:
+        return printable(case.said)
     answer = case.target.say(case.predictions.outputs)[0]
     if "value" in answer:
         return str(answer["value"])
     if "probabilities" not in answer:
-        return printable(case.target.described(case.predictions, [0])[0].said)
+        return printable(case.said)
     return {printable(name): share for name, share in answer["probabilities"].items()}
 
 

@@ -55,7 +55,7 @@ def eraser_row(attribution: Weighed, number: str) -> dict[str, Any]:
 
 def _said(case: Case, keep: np.ndarray) -> list[dict[str, float]]:
     """What the model says of rows of parts; of a target that words no row of outputs alone, the explained score."""
-    if case.parted.aside:
+    if case.parted.aside or case.in_tokens:
         return [{case.asked.name: score} for score in case.scores(keep).tolist()]
     return [_classified(answer) for answer in case.target.say(case.answers(keep))]
 

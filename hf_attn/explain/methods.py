@@ -72,7 +72,6 @@ class Method:
             found = self.function(case, **options)
         if not np.isfinite(found.weights).all():
             raise InputError(f"{self.name}: weights that are not finite came out; choose another method")
-        said = case.target.described(case.predictions, [0])[0].said
         return Attribution(
             weights=found.weights,
             parts=case.parted.parts,
@@ -81,7 +80,7 @@ class Method:
             unit=case.asked.unit,
             method=self.name,
             model=PurePath(str(case.model.name_or_path)).name,
-            prediction=said,
+            prediction=case.said,
             signed=self.signed,
             weights_unit=case.asked.unit if self.weighs == "score" else self.weighs,
             sinks=found.sinks,

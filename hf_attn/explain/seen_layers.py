@@ -148,6 +148,8 @@ def read_off(case: Case) -> int | None:
     Which it is (the class token, 0; the last token, -1; or another, of this example alone) is found by a gradient: a
     query that the answer does not depend on is not read. The first two are kept for the model.
     """
+    if case.read is not None:
+        return case.read[0] if len(case.read) == 1 else None
     if case.model in _read:
         return _read[case.model]
     (last,) = see_layers(case, {last_number(case)}, gradient=True)
@@ -163,6 +165,8 @@ def read_off(case: Case) -> int | None:
 
 def readout(case: Case, queries: int) -> np.ndarray:
     """Return how much the model's answer is read off each query of the last layer, (queries,), in sum 1."""
+    if case.read is not None:
+        return np.bincount(case.read, minlength=queries) / len(case.read)
     read = read_off(case)
     return np.full(queries, 1 / queries) if read is None else np.eye(queries)[read]
 

@@ -220,7 +220,11 @@ class Target(Protocol):
 
 
 class Targets(Protocol):
-    """A module of ``tasks/targets``."""
+    """A module of ``tasks/targets``.
+
+    One whose models say tokens has ``explained`` besides, which returns what of them is explained, as
+    :class:`.targets.written.Said`, of (model, processor, parted, wanted, against).
+    """
 
     Options: type
     """Arguments of a recipe."""

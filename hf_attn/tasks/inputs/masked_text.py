@@ -10,6 +10,8 @@ from ...errors import InputError
 from ...interface.lazy import handed_on
 from .text import COLUMNS, FORM
 from .text import __all__ as OF_TEXT
+from .text.parts import TextParts
+from .text.parts import parted as text_parted
 from .text.prediction import batches as text_batches
 
 if TYPE_CHECKING:
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
 
     from .text.given import Texts
 
-__all__ = ["COLUMNS", "FORM", "NOUN", "USAGE", "batches", *(name for name in OF_TEXT if name != "batches")]
+OWN = ("batches", "parted")
+__all__ = ["COLUMNS", "FORM", "NOUN", "USAGE", "batches", "parted", *(name for name in OF_TEXT if name not in OWN)]
 NOUN = "text with a mask"
 USAGE = """\
 from transformers import AutoTokenizer
@@ -34,6 +37,8 @@ fill = pipeline("fill-mask", model=model, tokenizer=AutoTokenizer.from_pretraine
 answers = fill(f"a {{mask}} text")"""
 """How a model is used, after ``model_id`` is set; ``auto`` is its Auto class, ``trust`` a further argument."""
 
+PAIR = "text_pair is for models of pairs: a model of masks takes one text each"
+
 __getattr__, _ = handed_on(__package__, dict.fromkeys(OF_TEXT, "text"))
 
 
@@ -45,7 +50,7 @@ def batches(given: Texts, tokenizer: Any, model: PreTrainedModel, batch_size: in
     """
     mask = tokenizer.mask_token
     if given.text_pair is not None:
-        raise InputError("text_pair is for models of pairs: a model of masks takes one text each")
+        raise InputError(PAIR)
     lacking = [row for row, text in enumerate(given.texts) if mask not in text]
     if lacking:
         raise InputError(
@@ -60,3 +65,19 @@ def batches(given: Texts, tokenizer: Any, model: PreTrainedModel, batch_size: in
                 f"the {mask} of {len(cut)} texts is beyond what the model takes (rows {listing(cut)}, from 0)"
             )
         yield {**batch, "masks": masks}
+
+
+def parted(
+    model: PreTrainedModel,
+    tokenizer: Any,
+    text: Any,
+    text_pair: str | None = None,
+    *,
+    segments: str | None = None,
+    removal: str | None = None,
+) -> TextParts:
+    """Return a text in parts, as :func:`.text.parted` does; its masks are none."""
+    if text_pair is not None:
+        raise InputError(PAIR)
+    known = (tokenizer.mask_token,)
+    return text_parted(model, tokenizer, text, segments=segments, removal=removal, known=known)

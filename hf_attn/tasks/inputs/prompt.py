@@ -16,6 +16,8 @@ from .text import COLUMNS, FORM
 from .text import __all__ as OF_TEXT
 from .text.agreement import check_token_ids, fitted
 from .text.encoding import UNLIMITED, encode, special_ids
+from .text.parts import TextParts
+from .text.parts import parted as text_parted
 from .text.unlabelled import split_frame
 
 if TYPE_CHECKING:
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
 
     from .text.given import Texts
 
-__all__ = ["COLUMNS", "FORM", "NOUN", "USAGE", "batches", *(name for name in OF_TEXT if name != "batches")]
+OWN = ("batches", "parted")
+__all__ = ["COLUMNS", "FORM", "NOUN", "USAGE", "batches", "parted", *(name for name in OF_TEXT if name not in OWN)]
 NOUN = "beginning of a text"
 USAGE = """\
 texts = hf_attn.predict(model_id, ["a text"])
@@ -35,6 +38,8 @@ model = {auto}.from_pretrained(model_id{trust})
 write = pipeline("text-generation", model=model, tokenizer=AutoTokenizer.from_pretrained(model_id))
 texts = write("a text")"""
 """How a model is used, after ``model_id`` is set; ``auto`` is its Auto class, ``trust`` a further argument."""
+
+PAIR = "text_pair is for models of pairs: a model that goes on from a text takes one each"
 
 __getattr__, _ = handed_on(__package__, dict.fromkeys(OF_TEXT, "text"))
 
@@ -48,7 +53,7 @@ def batches(given: Texts, tokenizer: Any, model: PreTrainedModel, batch_size: in
         InputError: prompts that leave no room for an answer, or tokens that the model does not have; a pair.
     """
     if given.text_pair is not None:
-        raise InputError("text_pair is for models of pairs: a model that goes on from a text takes one each")
+        raise InputError(PAIR)
     tokenizer = fitted(tokenizer, model)
     special, start = special_ids(tokenizer), start_token(tokenizer)
     whole = copy.copy(tokenizer)
@@ -74,3 +79,21 @@ def batches(given: Texts, tokenizer: Any, model: PreTrainedModel, batch_size: in
             chosen = some[at : at + batch_size]
             prompts = torch.tensor([rows[row] for row in chosen])
             yield {"input_ids": prompts, "attention_mask": torch.ones_like(prompts), "ids": torch.tensor(chosen)}
+
+
+def parted(
+    model: PreTrainedModel,
+    tokenizer: Any,
+    text: Any,
+    text_pair: str | None = None,
+    *,
+    segments: str | None = None,
+    removal: str | None = None,
+) -> TextParts:
+    """Return a text in parts, as :func:`.text.parted` does, begun as texts are in training, and not ended."""
+    if text_pair is not None:
+        raise InputError(PAIR)
+    found = text_parted(model, tokenizer, text, segments=segments, removal=removal)
+    before, own, _ = split_frame(found.batch["input_ids"][0].tolist(), special_ids(tokenizer))
+    own_tokens = slice(len(before), len(before) + len(own))
+    return found.between(own_tokens, before or [start_token(tokenizer)], names=tokenizer.convert_ids_to_tokens)

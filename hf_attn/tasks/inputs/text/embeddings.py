@@ -18,18 +18,21 @@ def tied_tables(model: nn.Module, table: nn.Module) -> list[nn.Module]:
 
 
 @contextmanager
-def embedded_as(tables: Sequence[nn.Module], ids: Tensor, embedded: Tensor) -> Iterator[list[bool]]:
+def embedded_as(
+    tables: Sequence[nn.Module], ids: Tensor, embedded: Tensor, *, once: bool = False
+) -> Iterator[list[bool]]:
     """Put these embeddings, (rows, tokens, …), in the place of what a table gives for ``ids``; yields whether it was.
 
     An encoder-decoder that classifies reads the text a second time, one place to the right behind a start token; others
-    read it with padding behind, or with tokens first.
+    read it with padding behind, or with tokens first. With ``once`` the first reading alone is meant: what a decoder
+    writes may be the very text.
     """
     put: list[bool] = []
     count = len(ids)
 
     def replace(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor | None:
         asked = args[0] if args and isinstance(args[0], Tensor) else None
-        if asked is None or asked.dim() != 2 or output.dim() != 3:
+        if asked is None or asked.dim() != 2 or output.dim() != 3 or (once and put):
             return None
         if asked.shape == (count, len(embedded)) and torch.equal(asked[:, 0], ids):
             found = embedded.transpose(0, 1)

@@ -68,22 +68,27 @@ Place = tuple[int, int, int]
 
 
 def located(
-    tokenizer: Any, text: str, text_pair: str | None = None, max_length: int | None = None
+    tokenizer: Any,
+    text: str,
+    text_pair: str | None = None,
+    max_length: int | None = None,
+    *,
+    known: tuple[str, ...] = (),
 ) -> tuple[dict[str, list[int]], list[Place | None]]:
     """Return the token ids of one text, or pair, as :func:`encode` gives them, and where each token stands.
 
     A place is None for the tokenizer's own tokens; of a tokenizer in Python, which tells none, for all of them.
     """
     pairs = None if text_pair is None else [text_pair]
-    found = {name: column[0] for name, column in encode(tokenizer, [text], pairs, max_length).items()}
+    found = {name: column[0] for name, column in encode(tokenizer, [text], pairs, max_length, known=known).items()}
     ids = found["input_ids"]
     if not getattr(tokenizer, "is_fast", False):
         return found, [None] * len(ids)
     longest = limit(tokenizer, max_length)
     options = {"truncation": longest is not None, "max_length": longest, "padding": False, "verbose": False}
     given = characters([text]), None if pairs is None else characters(pairs)
-    for reader in (tokenizer, twin_of(tokenizer)):
-        made = reader(*given, **options, split_special_tokens=True, return_offsets_mapping=True)
+    for reader in (twin_of(tokenizer, known),) if known else (tokenizer, twin_of(tokenizer)):
+        made = reader(*given, **options, split_special_tokens=not known, return_offsets_mapping=True)
         if made["input_ids"][0] == ids:
             places = zip(made.sequence_ids(0), made["offset_mapping"][0], strict=True)
             return found, [None if source is None else (source, *span) for source, span in places]

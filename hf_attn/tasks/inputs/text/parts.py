@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from . import attributed
 from .agreement import check_token_ids, fitted, padding
 from .embeddings import embedded_as, tied_tables
 from .encoding import Place, located, special_ids
+from .prediction import prefix_of
 from .tokens import Padding
 from .words import grouped
 
@@ -44,6 +45,7 @@ class TextParts:
         pad: id of the padding token; None where the model knows none.
         side: of padding.
         aside: what a target is told of the whole input beside ``batch``: the window that says where its tokens stand.
+        read_once: whether a decoder that looks up these tokens has written them itself, and does not read the text.
     """
 
     parts: list[Part]
@@ -56,6 +58,7 @@ class TextParts:
     pad: int | None
     side: str
     aside: dict[str, Any] = field(default_factory=dict)
+    read_once: bool = False
 
     def kept(self, keep: np.ndarray) -> dict[str, Tensor]:
         """Return the input with some of its parts alone, a row for each row of ``keep``, (rows, parts) bool."""
@@ -85,6 +88,28 @@ class TextParts:
     def repeated(self, rows: int) -> dict[str, Tensor]:
         """Return the input in so many rows."""
         return {name: values.expand(rows, -1) for name, values in self.batch.items()}
+
+    def between(
+        self, own: slice, before: Sequence[int] = (), after: Sequence[int] = (), *, names: Callable[[Any], list[str]]
+    ) -> TextParts:
+        """Return the same for a model that reads some of these tokens, with others before and after them.
+
+        Args:
+            own: the tokens of it that are read.
+            before: ids of tokens of no part.
+            after: likewise.
+            names: tokens of their ids.
+        """
+        lead, end = list(before), list(after)
+        part_of = np.concatenate([np.full(len(lead), -1), self.part_of[own], np.full(len(end), -1)])
+        batch = {}
+        for name, values in self.batch.items():
+            around = [values.new_tensor([one]) for one in (lead, end)]
+            if name != "input_ids":
+                around = [torch.full_like(one, int(name == "attention_mask")) for one in around]
+            batch[name] = torch.cat([around[0], values[:, own], around[1]], 1)
+        tokens = [*names(lead), *self.tokens[own], *names(end)]
+        return replace(self, tokens=tokens, part_of=part_of, batch=batch, side="right")
 
     def of_tokens(self, weights: np.ndarray) -> np.ndarray | None:
         """Return (…, parts) sums of (…, tokens) weights; None where they are not of the tokens of this input."""
@@ -144,7 +169,7 @@ class TextParts:
         tables = tied_tables(model, table)
 
         def forward(embedded: Tensor) -> Tensor:
-            with embedded_as(tables, ids[0], embedded) as put:
+            with embedded_as(tables, ids[0], embedded, once=self.read_once) as put:
                 found = outputs(model, self.repeated(len(embedded)))
             if not put:
                 raise InputError(f"{type(model).__name__} reads its embeddings where no gradient can be taken")
@@ -161,6 +186,7 @@ def parted(
     *,
     segments: str | None = None,
     removal: str | None = None,
+    known: tuple[str, ...] = (),
 ) -> TextParts:
     """Return a text, or a pair, in parts.
 
@@ -171,6 +197,7 @@ def parted(
         text_pair: a second one.
         segments: ``words`` (by default; sub-words of one are merged) or ``tokens``.
         removal: ``mask`` (by default) or ``delete``, as ERASER has it.
+        known: special tokens that a text may hold, which are no part.
 
     Raises:
         InputError: another kind of segments or removal, or a text with nothing but blanks.
@@ -180,10 +207,14 @@ def parted(
     if not any(one.strip() for one in given):
         raise InputError("the text to explain is empty: give one with words")
     tokenizer = fitted(tokenizer, model)
-    encoded, places = located(tokenizer, given[0], given[1] if len(given) > 1 else None)
+    prefix = prefix_of(model)
+    encoded, places = located(tokenizer, prefix + given[0], given[1] if len(given) > 1 else None, known=known)
     check_token_ids([encoded["input_ids"]], model, tokenizer)
     tokens = tokenizer.convert_ids_to_tokens(encoded["input_ids"])
     own = special_ids(tokenizer)
+    places = [_behind(len(prefix), place) for place in places]
+    if known:
+        places = [None if one in own else place for one, place in zip(encoded["input_ids"], places, strict=True)]
     if all(place is None for place in places):  # a tokenizer in Python tells no places
         text_tokens = [at for at, number in enumerate(encoded["input_ids"]) if number not in own]
         groups, parts = [[at] for at in text_tokens], [Part(str(tokens[at])) for at in text_tokens]
@@ -201,6 +232,14 @@ def parted(
         raise InputError("removal 'delete': this tokenizer makes no attention mask; expected mask")
     side = tokenizer.padding_side
     return TextParts(parts, tuple(given), tokens, part_of, batch, removal, gone, padding(model), side)
+
+
+def _behind(prefix: int, place: Place | None) -> Place | None:
+    """A place in the first text without what stands before it; None in that itself."""
+    if place is None or place[0] or not prefix:
+        return place
+    source, start, end = place
+    return (source, max(start - prefix, 0), end - prefix) if end > prefix else None
 
 
 def _stand_in(tokenizer: Any, pad: int | None) -> int:

@@ -14,12 +14,6 @@ written = model.generate(**tokenizer(["a text"], return_tensors="pt"))
 texts = tokenizer.batch_decode(written, skip_special_tokens=True)"""
 """How a model is used, as :data:`tasks.inputs.text.USAGE`."""
 
-UNEXPLAINED = (
-    "what a model writes is not explained yet: figures/alignment.png of its run shows which source words it attends "
-    "to, and hf_attn.tasks.inputs.text.align does for any text"
-)
-"""Why an answer cannot be explained."""
-
 __getattr__, __all__ = handed_on(
     __name__,
     {
@@ -28,6 +22,7 @@ __getattr__, __all__ = handed_on(
         "Texts": "texts",
         "check": "kinds",
         "collate": "batches",
+        "explained": "explanation",
         "encode": "making",
         "made": "making",
         "of_model": "saved",

@@ -16,6 +16,7 @@ from ....models.framing import end_token, start_token
 from ....models.input_length import longest_input, plain
 from ....models.packed import looks_ahead
 from ..losses import IGNORED
+from .explanation import following as explained
 from .generating import configure, generated
 from .options import Options
 from .samples import tell_following
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from ....training.evaluation import Predictions
     from ....training.step import Batch
 
-__all__ = ["COLUMNS", "USAGE", "Following", "Options", "encode", "of_model", "outputs", "printed"]
+__all__ = ["COLUMNS", "USAGE", "Following", "Options", "encode", "explained", "of_model", "outputs", "printed"]
 COLUMNS = ("generated_text", "continuation")
 """What an answer may hold."""
 USAGE = ""

@@ -10,7 +10,7 @@ import torch
 
 from ....attention.modes import evaluation_mode
 from ....errors import InputError
-from ....models.input_length import longest_input
+from ....models.input_length import longest_input, positions
 from ....training.randomness import random_state_kept
 
 if TYPE_CHECKING:
@@ -47,10 +47,8 @@ def generated(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> list[list
     plain: Any = model
     config = copy.deepcopy(plain.generation_config)
     length = inputs["input_ids"].shape[1]
-    limit = getattr(config, "most_tokens", None)
-    config.max_new_tokens = config.max_new_tokens or MORE
-    if limit is not None:
-        config.max_new_tokens = min(config.max_new_tokens, limit - length)
+    known = [limit for limit in (getattr(config, "most_tokens", None), positions(plain)) if limit is not None]
+    config.max_new_tokens = min([config.max_new_tokens or MORE, *(limit - length for limit in known)])
     config.max_length = None
     with random_state_kept(), torch.autocast(inputs["input_ids"].device.type, enabled=False):
         torch.manual_seed(getattr(config, "seed", None) or 0)

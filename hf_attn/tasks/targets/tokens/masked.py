@@ -14,9 +14,10 @@ from ....errors import InputError
 from ....interface.printable import printable
 from ....models.token_logits import logits_at
 from . import masking
+from .explanation import masked as explained
 from .options import Options
 from .samples import tell_hidden
-from .tokens import NOT_EXPLAINED, SAID, Tokens, ordinary
+from .tokens import SAID, Tokens, ordinary
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from ....training.evaluation import Predictions
     from ....training.step import Batch
 
-__all__ = ["COLUMNS", "USAGE", "Masked", "Options", "encode", "of_model", "outputs", "printed"]
+__all__ = ["COLUMNS", "USAGE", "Masked", "Options", "encode", "explained", "of_model", "outputs", "printed"]
 COLUMNS = ("token_str", "score", "sequence", "tokens")
 """What an answer may hold."""
 USAGE = ""
@@ -87,8 +88,6 @@ class Masked(Tokens):
         """
         if "predicted" in inputs:
             return super().outputs(model, inputs)
-        if "masks" not in inputs:
-            raise InputError(NOT_EXPLAINED)
         masks = inputs["masks"]
         shares = logits_at(model, {n: v for n, v in inputs.items() if n != "masks"}, masks).float().softmax(-1)
         best = shares.topk(min(KEPT, shares.shape[-1]))

@@ -25,12 +25,9 @@ if TYPE_CHECKING:
     from ....interface.plotting import Picture
     from ....training.evaluation import Predictions
     from ....training.step import Batch
-    from ...explained import Asked
 
 TRUE, SAID, NATS = range(3)
 """Columns of what is kept of a predicted token: its id, the most probable id, and -log p of its own."""
-
-NOT_EXPLAINED = "what a language model says of a text is not explained: fine-tune it as a classifier, and explain that"
 
 
 @dataclass(frozen=True)
@@ -193,10 +190,6 @@ class Tokens:
         return losses <= np.median(losses)
 
     # Words, columns and pictures
-
-    def asked(self, outputs: Any, wanted: str | int | None = None, against: str | int | None = None) -> Asked:
-        """Nothing is explained of a language model."""
-        raise InputError(NOT_EXPLAINED)
 
     def described(self, predictions: Predictions, rows: Sequence[int]) -> list[Described]:
         """The perplexity of some rows."""

@@ -1,0 +1,177 @@
+"""What a model says in tokens, as what is explained: how probable some are, given the input and those before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+
+from ...errors import InputError
+from ...interface.printable import printable
+from ..explained import Asked
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..contracts import Parted
+
+NAMED = 60
+"""Characters of a text that names what is explained."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a model says of one input, and what of it is explained.
+
+    Attributes:
+        parted: the input; behind it, where the model reads that too, what it has written.
+        outputs: (model, batch) -> (rows, columns) logarithms of probabilities.
+        asked: what is explained, of such columns.
+        target: of the model.
+        kept: what the target keeps of the input.
+        said: all of it, as text.
+        read: places of the queries that the answer is read off.
+    """
+
+    parted: Parted
+    outputs: Callable[[Any, dict[str, Tensor]], Tensor]
+    asked: Asked
+    target: Any
+    kept: Any
+    said: str
+    read: tuple[int, ...]
+
+
+class Written(NamedTuple):
+    """A text that a model has written, with the characters of each token, [start, end); none for special tokens."""
+
+    text: str
+    spans: list[tuple[int, int]]
+
+
+def written(decode: Callable[[Sequence[int]], str], ids: Sequence[int]) -> Written:
+    """Return the text of token ids."""
+    text, spans, start = decode(ids), [], 0
+    for count in range(1, len(ids) + 1):
+        end = min(max(len(decode(ids[:count])), start), len(text))
+        spans.append((start, end))
+        start = end
+    return Written(text, spans)
+
+
+def asked_for(said: Written, wanted: str | int | None) -> tuple[list[int], tuple[int, int]]:
+    """Return the numbers of the tokens that are meant, and their characters: all, a word by its number, or some text.
+
+    Raises:
+        InputError: the text has no such words, or is empty.
+    """
+    text = said.text
+    if not text.strip():
+        raise InputError("the model writes nothing for this input: there is nothing to explain")
+    at = (0, len(text)) if wanted is None else _found(text, wanted)
+    tokens = [number for number, (start, end) in enumerate(said.spans) if _overlap(text[start:end], start, at)]
+    if not tokens:  # a character of several tokens stands with the last
+        tokens = [next(number for number, (_, end) in enumerate(said.spans) if end > at[0])]
+    return tokens, at
+
+
+def _overlap(piece: str, start: int, at: tuple[int, int]) -> bool:
+    """Whether the characters of a token, but for blanks around them, are among those that are meant."""
+    first = start + len(piece) - len(piece.lstrip())
+    last = start + len(piece.rstrip())
+    return first < last and first < at[1] and last > at[0]
+
+
+def _found(text: str, wanted: str | int) -> tuple[int, int]:
+    words = [word.span() for word in re.finditer(r"\S+", text)]
+    if isinstance(wanted, str) and wanted.strip():
+        exact = re.search(rf"(?<!\w){re.escape(wanted.strip())}(?!\w)", text)
+        start = exact.start() if exact else text.find(wanted.strip())
+        if start >= 0:
+            return start, start + len(wanted.strip())
+    number = _number(wanted)
+    if number is not None and -len(words) <= number < len(words):
+        return words[number]
+    raise InputError(
+        f"target {wanted!r}: the model writes {short(text)!r}; expected some of these words, or the number of one from "
+        f"0 to {len(words) - 1}"
+    )
+
+
+def _number(wanted: str | int) -> int | None:
+    if isinstance(wanted, bool):
+        return None
+    return int(wanted) if isinstance(wanted, int) or re.fullmatch(r"-?\d{1,6}", str(wanted).strip()) else None
+
+
+def differing(own: Sequence[int], other: Sequence[int], tokens: Sequence[int], end: int, against: str) -> list[int]:
+    """Return the first token in which another text differs from the one written, with its number: [number, id].
+
+    Args:
+        own: ids of what was written.
+        other: ids of the other text.
+        tokens: numbers of those that are meant.
+        end: id of the token that ends a text.
+        against: the other text, for the message.
+
+    Raises:
+        InputError: they differ elsewhere, or not at all.
+    """
+    pairs = enumerate(zip_longest(own, other, fillvalue=end))
+    number, token = next(((at, two) for at, (one, two) in pairs if one != two), (-1, -1))
+    if number not in tokens or number >= len(own):
+        raise InputError(
+            f"against {against!r}: its tokens differ from those that the model writes at another place, or nowhere; "
+            "expected other words for those of target"
+        )
+    return [number, token]
+
+
+def given_words(given: str | int, what: str) -> str:
+    """Return words that were given.
+
+    Raises:
+        InputError: they are none.
+    """
+    if not isinstance(given, str) or not given.strip():
+        raise InputError(f"{what} {given!r}: expected words that might stand there")
+    return given.strip()
+
+
+def question(text: str, count: int, other: str | None = None) -> Asked:
+    """Return what is explained of (rows, columns) logarithms of probabilities: all columns, or some against the rest.
+
+    Without ``other``, the score is the probability of the tokens, and of several the geometric mean of theirs; the
+    logit is the sum of the logarithms. With it, both are a difference of logarithms.
+
+    Args:
+        text: that is explained.
+        count: columns that are of it; the others are what it is compared with.
+        other: that it is compared with.
+    """
+
+    def logit(found: Tensor) -> Tensor:
+        return found[:, :count].sum(1) - found[:, count:].sum(1)
+
+    name = short(text) if other is None else f"{short(text)} rather than {short(other)}"
+    if other is not None:
+        return Asked(name, logit, logit, "difference of log-probabilities")
+    unit = "probability" if count == 1 else "probability of a token"
+    return Asked(name, logit, lambda found: (found[:, :count].sum(1) / count).exp(), unit)
+
+
+def log_probabilities(logits: Tensor, ids: Sequence[int]) -> Tensor:
+    """Return the logarithms of the probabilities of tokens, (rows, columns), of (rows, columns, vocabulary) logits."""
+    logits = logits.float()
+    tokens = torch.tensor(list(ids), device=logits.device).expand(len(logits), -1)
+    return logits.gather(-1, tokens[..., None])[..., 0] - logits.logsumexp(-1)
+
+
+def short(text: str, most: int = NAMED) -> str:
+    """Return a text on one line, cut where it is long."""
+    text = printable(" ".join(text.split()))
+    return text if len(text) <= most else text[: most - 1] + "…"
