@@ -35,8 +35,14 @@ def explain_command(argv: list[str]) -> None:
         help=f"one of {METHODS}; a page takes several to choose from (default: what `hf-attn faithfulness` found best "
         "for the run, else integrated_gradients)",
     )
-    option("--target", metavar="NAME|NUMBER", help="class, label or number to explain (default: what is predicted)")
-    option("--against", metavar="NAME|NUMBER", help="another class: explain the difference of the two (default: none)")
+    option(
+        "--target",
+        metavar="NAME|NUMBER",
+        help="class, label, number, or words that are written (default: what is predicted)",
+    )
+    option(
+        "--against", metavar="NAME|NUMBER", help="another class, or other words: explain the difference (default: none)"
+    )
     _how_parts_are_made(option)
     option("--layer", type=int, metavar="N", help="of attention, value_norms: layer, from 0 (default: the last)")
     option("--head", type=int, metavar="N", help="of attention: head, from 0 (default: the mean of all)")

@@ -171,8 +171,9 @@ def explain(
         text_pair: a second text.
         processor: tokenizer or image processor of a model in hand; by default that of the checkpoint it is from.
         method: one of :data:`METHODS`.
-        target: name or number of the class, label or number to explain; what is predicted by default.
-        against: another class: the difference of the two logits is explained.
+        target: name or number of the class, label or number to explain; words of what is written, or the number of one;
+            what is predicted by default.
+        against: another class, or other words: the difference of the two logits is explained.
         segments: parts of a text, ``words`` or ``tokens``; of an image, ``patches``, ``slic`` or squares such as
             ``7x7``.
         removal: what stands for a part that is removed: for a text ``mask`` or ``delete``, for an image ``mean`` or
