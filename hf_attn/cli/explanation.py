@@ -38,11 +38,9 @@ def explain_command(argv: list[str]) -> None:
     option(
         "--target",
         metavar="NAME|NUMBER",
-        help="class, label, number, or words that are written (default: what is predicted)",
+        help="class, label, number or written words (default: what is predicted)",
     )
-    option(
-        "--against", metavar="NAME|NUMBER", help="another class, or other words: explain the difference (default: none)"
-    )
+    option("--against", metavar="NAME|NUMBER", help="another class or other words: their difference (default: none)")
     _how_parts_are_made(option)
     option("--layer", type=int, metavar="N", help="of attention, value_norms: layer, from 0 (default: the last)")
     option("--head", type=int, metavar="N", help="of attention: head, from 0 (default: the mean of all)")
