@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from ..tasks.contracts import Parted
-    from ..tasks.explained import Asked, Leaf
-    from ..tasks.targets.written import Said
+    from ..tasks.explained import Asked, Leaf, Said
 
     Outputs = Callable[[Any, dict[str, Tensor]], Tensor]
 

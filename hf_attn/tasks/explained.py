@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -67,3 +67,26 @@ class Asked:
     logit: Callable[[Tensor], Tensor]
     score: Callable[[Tensor], Tensor]
     unit: str
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a model says of one input, and what of it is explained.
+
+    Attributes:
+        parted: the input; behind it, where the model reads that too, what it has written.
+        outputs: (model, batch) -> (rows, columns) logarithms of probabilities.
+        asked: what is explained, of such columns.
+        target: of the model.
+        kept: what the target keeps of the input.
+        said: all of it, as text.
+        read: places of the queries that the answer is read off.
+    """
+
+    parted: Any
+    outputs: Callable[[Any, dict[str, Tensor]], Tensor]
+    asked: Asked
+    target: Any
+    kept: Any
+    said: str
+    read: tuple[int, ...]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
@@ -17,33 +16,9 @@ from ..explained import Asked
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..contracts import Parted
 
 NAMED = 60
 """Characters of a text that names what is explained."""
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a model says of one input, and what of it is explained.
-
-    Attributes:
-        parted: the input; behind it, where the model reads that too, what it has written.
-        outputs: (model, batch) -> (rows, columns) logarithms of probabilities.
-        asked: what is explained, of such columns.
-        target: of the model.
-        kept: what the target keeps of the input.
-        said: all of it, as text.
-        read: places of the queries that the answer is read off.
-    """
-
-    parted: Parted
-    outputs: Callable[[Any, dict[str, Tensor]], Tensor]
-    asked: Asked
-    target: Any
-    kept: Any
-    said: str
-    read: tuple[int, ...]
 
 
 class Written(NamedTuple):
@@ -129,6 +104,11 @@ def differing(own: Sequence[int], other: Sequence[int], tokens: Sequence[int], e
             "expected other words for those of target"
         )
     return [number, token]
+
+
+def leading(ids: Sequence[int], special: Sequence[int]) -> int:
+    """Return how many special tokens a text begins with, such as that of its language."""
+    return next((at for at, one in enumerate(ids) if one not in set(special)), 0)
 
 
 def given_words(given: str | int, what: str) -> str:

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from ....training.step import model_inputs
-from ...inputs.text.encoding import special_ids
-from ..written import Said, asked_for, differing, given_words, log_probabilities, question, written
+from ...explained import Said
+from ..written import asked_for, differing, given_words, leading, log_probabilities, question, written
 from . import generation
 from .saved import of_model
 from .texts import Output
@@ -19,13 +19,11 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
-    from ...inputs.text.parts import TextParts
-
 
 def explained(
     model: PreTrainedModel,
     tokenizer: Any,
-    parted: TextParts,
+    parted: Any,
     wanted: str | int | None = None,
     against: str | int | None = None,
 ) -> Said:
@@ -48,7 +46,7 @@ def explained(
     places, chosen = list(tokens), [ids[one] for one in tokens]
     other = None if against is None else given_words(against, "against")
     if other is not None:
-        lead = next((at for at, one in enumerate(ids) if one not in special_ids(tokenizer)), 0)
+        lead = leading(ids, tokenizer.all_special_ids)
         text = said.text[:start] + other + said.text[end:]
         instead = ids[:lead] + tokenizer(text_target=text, add_special_tokens=False)["input_ids"]
         place, token = differing(ids, instead, tokens, int(tokenizer.eos_token_id), other)

@@ -10,29 +10,27 @@ import torch
 from ....errors import InputError
 from ....models.token_logits import logits_at
 from ....training.step import model_inputs
-from ...inputs.text.encoding import encode, special_ids
-from ..written import Said, asked_for, differing, given_words, log_probabilities, question, short, written
+from ...explained import Said
+from ..written import asked_for, differing, given_words, leading, log_probabilities, question, short, written
 from .generating import generated
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
-    from ...inputs.text.parts import TextParts
-
 
 def following(
+    target: Any,
     model: PreTrainedModel,
-    tokenizer: Any,
-    parted: TextParts,
+    parted: Any,
     wanted: str | int | None = None,
     against: str | int | None = None,
 ) -> Said:
     """Return how a model goes on from a text, and what of it is explained, given the text and the words before.
 
     Args:
+        target: of the model.
         model: a causal one.
-        tokenizer: of the model.
         parted: the text, as the model goes on from it.
         wanted: a word that follows, or several, or the number of one; all by default.
         against: what might stand there instead.
@@ -40,8 +38,7 @@ def following(
     Raises:
         InputError: nothing follows, or not that.
     """
-    from .following import Following
-
+    tokenizer = target.tokenizer
     (more,) = generated(model, model_inputs(parted.batch))
     begun = parted.batch["input_ids"][0].tolist()
     decode = partial(tokenizer.decode, skip_special_tokens=True)
@@ -54,7 +51,7 @@ def following(
     columns, chosen = list(tokens), [more[one] for one in tokens]
     other = None if against is None else given_words(against, "against")
     if other is not None:
-        lead = next((at for at, one in enumerate(begun) if one not in special_ids(tokenizer)), 0)
+        lead = leading(begun, tokenizer.all_special_ids)
         text = whole.text[: before + start] + other + whole.text[before + end :]
         instead = begun[:lead] + tokenizer(text, add_special_tokens=False)["input_ids"]
         meant = [len(begun) + one for one in tokens]
@@ -77,21 +74,21 @@ def following(
     asked = question(name, len(tokens) if other is None else 1, other)
     read = tuple(sorted({len(begun) - 1 + one for one in columns}))
     kept = [(begun, more)]
-    return Said(extended, outputs, asked, Following(tokenizer=tokenizer), kept, short(said.text, 10_000), read)
+    return Said(extended, outputs, asked, target, kept, short(said.text, 10_000), read)
 
 
 def masked(
+    target: Any,
     model: PreTrainedModel,
-    tokenizer: Any,
-    parted: TextParts,
+    parted: Any,
     wanted: str | int | None = None,
     against: str | int | None = None,
 ) -> Said:
     """Return what a model says in the place of masks, and what of it is explained: all masks at once.
 
     Args:
+        target: of the model.
         model: of masks.
-        tokenizer: of the model.
         parted: the text.
         wanted: a word, or one a mask with blanks between; the most probable ones by default.
         against: likewise, what might stand there instead.
@@ -99,14 +96,11 @@ def masked(
     Raises:
         InputError: no mask, or words that are not one token each.
     """
-    from .masked import Masked
-
-    ids = parted.batch["input_ids"]
+    tokenizer, ids = target.tokenizer, parted.batch["input_ids"]
     masks = ids == tokenizer.mask_token_id
     places, count = masks[0].nonzero()[:, 0].tolist(), int(masks.sum())
     if not count:
         raise InputError(f"the text has no {tokenizer.mask_token}: put it where a word is wanted")
-    target = Masked(tokenizer=tokenizer)
     kept = target.outputs(model, {**model_inputs(parted.batch), "masks": masks})
     best = [int(row[0]) for row in kept[0][2]]
     at_masks = partial(_at_masks, tokenizer, parted.texts[0], places=places, ids=ids)
@@ -136,7 +130,7 @@ def _at_masks(tokenizer: Any, text: str, words: str, places: list[int], ids: Ten
     filled = text
     for word in given:
         filled = filled.replace(mask, word, 1)
-    found = encode(tokenizer, [filled])["input_ids"][0]
+    found = tokenizer(filled, truncation=True, verbose=False)["input_ids"]
     rest = set(range(ids.shape[1])) - set(places)
     if len(found) != ids.shape[1] or any(found[at] != int(ids[0, at]) for at in rest):
         raise InputError(f"{words!r}: a {mask} stands for one token, and these are not one token each for this model")

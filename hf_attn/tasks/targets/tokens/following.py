@@ -16,7 +16,7 @@ from ....models.framing import end_token, start_token
 from ....models.input_length import longest_input, plain
 from ....models.packed import looks_ahead
 from ..losses import IGNORED
-from .explanation import following as explained
+from .explanation import following as following_explained
 from .generating import configure, generated
 from .options import Options
 from .samples import tell_following
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from ....training.evaluation import Predictions
     from ....training.step import Batch
+    from ...explained import Said
 
 __all__ = ["COLUMNS", "USAGE", "Following", "Options", "encode", "explained", "of_model", "outputs", "printed"]
 COLUMNS = ("generated_text", "continuation")
@@ -140,6 +141,17 @@ def outputs(model: nn.Module, inputs: Batch) -> Sequence[Any]:
 def of_model(model: PreTrainedModel, outputs: int, processor: Any = None) -> Following:
     """Return what a trained model says; ``processor`` is its tokenizer."""
     return Following(tokenizer=processor)
+
+
+def explained(
+    model: PreTrainedModel,
+    processor: Any,
+    parted: Any,
+    wanted: str | int | None = None,
+    against: str | int | None = None,
+) -> Said:
+    """Return what is explained of what a model says, as :func:`.explanation.following` does."""
+    return following_explained(of_model(model, 0, processor), model, parted, wanted, against)
 
 
 def printed(answer: dict[str, Any], given: str) -> str:

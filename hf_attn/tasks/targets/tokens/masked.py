@@ -14,7 +14,7 @@ from ....errors import InputError
 from ....interface.printable import printable
 from ....models.token_logits import logits_at
 from . import masking
-from .explanation import masked as explained
+from .explanation import masked as masked_explained
 from .options import Options
 from .samples import tell_hidden
 from .tokens import SAID, Tokens, ordinary
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from ....training.evaluation import Predictions
     from ....training.step import Batch
+    from ...explained import Said
 
 __all__ = ["COLUMNS", "USAGE", "Masked", "Options", "encode", "explained", "of_model", "outputs", "printed"]
 COLUMNS = ("token_str", "score", "sequence", "tokens")
@@ -150,6 +151,17 @@ def outputs(model: nn.Module, inputs: Batch) -> Sequence[Any]:
 def of_model(model: PreTrainedModel, outputs: int, processor: Any = None) -> Masked:
     """Return what a trained model says; ``processor`` is its tokenizer."""
     return Masked(tokenizer=processor)
+
+
+def explained(
+    model: PreTrainedModel,
+    processor: Any,
+    parted: Any,
+    wanted: str | int | None = None,
+    against: str | int | None = None,
+) -> Said:
+    """Return what is explained of what a model says, as :func:`.explanation.masked` does."""
+    return masked_explained(of_model(model, 0, processor), model, parted, wanted, against)
 
 
 def printed(answer: dict[str, Any], given: str) -> str:
