@@ -137,13 +137,19 @@ def main():
     lab = Laboratory(args)
     for seed in args.seeds:
         for condition in args.conditions:
-            key = f"{condition}/{args.heads}/layers {args.layers}/epochs {args.epochs:g}/weight {args.weight:g}/{seed}"
-            key += f"/limit {args.limit}" if args.limit else ""
-            if key not in found:
-                found[key] = lab.run(condition, seed)
+            name = key(condition, args, seed)
+            if name not in found:
+                found[name] = lab.run(condition, seed)
                 RESULTS.write_text(json.dumps(found, indent=1) + "\n")
-                print(key, found[key], flush=True)
+                print(name, found[name], flush=True)
     table(found)
+
+
+def key(condition, args, seed):
+    """The name of a run among the results; what supervision alone has is not in the name of one without."""
+    heads, weight = ("-", "-") if condition.startswith("none") else (args.heads, f"{args.weight:g}")
+    name = f"{condition}/{heads}/layers {args.layers}/epochs {args.epochs:g}/weight {weight}/lr {args.lr:g}/{seed}"
+    return name + (f"/limit {args.limit}" if args.limit else "")
 
 
 class Laboratory:
@@ -275,13 +281,14 @@ def table(found):
     groups = {}
     for key, scores in found.items():
         condition, *setting = key.split("/")
-        seed = setting.pop(4) if len(setting) > 4 else setting.pop()
+        seed = setting.pop(5)
         groups.setdefault((condition, *setting), {})[seed] = scores
     names = ("f1_macro", "auprc", "token_f1", "iou_f1", "comprehensiveness", "comprehensiveness_random")
     print("| condition | seeds | " + " | ".join(names) + " |\n|---|---|" + "---|" * len(names))
     for (condition, *setting), runs in groups.items():
         variant = condition.partition(":")[2]
-        base = groups.get((f"none:{variant}" if variant else "none", *setting), {})
+        alone = "-", *setting[1:3], "weight -", *setting[4:]
+        base = groups.get((f"none:{variant}" if variant else "none", *alone), {})
         cells = []
         for name in names:
             cell = f"{np.mean([one[name] for one in runs.values()]):.3f}"

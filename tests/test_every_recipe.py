@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+from html import escape
 from pathlib import Path
 
 import forked
@@ -24,6 +25,7 @@ from safetensors.torch import load_file
 import hf_attn
 from hf_attn.cli import main as cli
 from hf_attn.errors import InputError
+from hf_attn.explain import explain
 
 ROOT = Path(__file__).parents[1]
 TOKEN = "hf_" + "w" * 34
@@ -71,6 +73,17 @@ def probabilities(rows):
 def plain(column):
     """A column of a table as Python's own values."""
     return [value.tolist() if isinstance(value, np.ndarray) else value for value in column.tolist()]
+
+
+@pytest.mark.parametrize("name", cases)
+def test_what_a_run_says_is_explained_and_measured(name, finished, made):
+    folder, _ = finished(name)
+    for method in ("occlusion", "attention"):
+        found = explain(folder, RECIPES[name].given(made(name)[1])[0], method=method)
+        assert len(found.weights) == len(found.parts) > 0 and np.isfinite(found.weights).all() and found.weights.any()
+        assert (
+            "random" in found.faithfulness["area"] and found.prediction and escape(found.target) in found._repr_html_()
+        )
 
 
 def test_every_recipe_has_a_line_in_the_table():
