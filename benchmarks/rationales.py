@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,35 @@ class Given(nn.Module):
 
     def forward(self, input_ids=None, inputs_embeds=None, **_):
         return inputs_embeds
+
+
+class Frozen(nn.Module):
+    """Stands for embeddings and frozen layers, the same in all runs: rows that come again are not run again."""
+
+    def __init__(self, layers):
+        super().__init__()
+        self.layers = [layers]  # not its own modules: what is explained stands above
+        self.known, self.uses, self.new = {}, Counter(), set()
+
+    @torch.no_grad()
+    def forward(self, input_ids=None, **_):
+        keys = [row.cpu().numpy().tobytes() for row in input_ids]
+        fresh = [at for at, key in enumerate(keys) if key not in self.known]
+        if fresh:
+            embeddings, *layers = self.layers[0]
+            states = embeddings(input_ids=input_ids[fresh])
+            for layer in layers:
+                states = layer(states)
+            self.known.update(zip((keys[at] for at in fresh), states, strict=True))
+            self.new.update(keys[at] for at in fresh)
+        self.uses.update(keys)
+        return torch.stack([self.known[key] for key in keys])
+
+    def forget(self):
+        """Forget the rows of an earlier run that did not come again."""
+        for key in [key for key in self.known if key not in self.new and self.uses[key] < 2]:
+            del self.known[key]
+        self.new = set()
 
 
 class OfClassToken(nn.Module):
@@ -161,7 +191,7 @@ class Laboratory:
         from hf_attn.models.quickstart import checkpoint
 
         self.args, self.checkpoint, self.partial = args, str(checkpoint()), partial
-        self.cache = {}
+        self.cache, self.frozen = {}, None
 
     def config(self, variant, loss, seed):
         from hf_attn.interface.arguments import parse
@@ -170,7 +200,8 @@ class Laboratory:
         lower = 6 - self.args.layers
         frozen = ["--freeze", rf"embeddings|encoder\.layer\.[0-{lower - 1}]\."] if lower else []
         limit = ["--limit", str(self.args.limit)] if self.args.limit else []
-        attention = ["--attention", variant] if variant else []
+        trained = rf"encoder\.layer\.[{lower}-5]\."
+        attention = ["--attention", variant, "--attention_include", trained] if variant else []
         argv = ["--model", self.checkpoint, "--dataset", f"{SHARED}/data/movie_rationales", "--label", "label_name"]
         argv += ["--max_length", "512", "--batch_size", "16", "--lr", str(self.args.lr), "--seed", str(seed)]
         argv += ["--epochs", str(self.args.epochs), "--rationale", COLUMN, "--rationale_loss", loss]
@@ -241,8 +272,10 @@ class Laboratory:
         seconds = time.perf_counter() - start
         model = accelerator.unwrap_model(model)
         scores = target.scores(training.predict(model, test, accelerator, target.outputs))
-        inner.embeddings, inner.encoder.layer = whole
+        self.frozen = self.frozen or Frozen([module.eval() for module in (whole[0], *whole[1][: 6 - self.args.layers])])
+        inner.embeddings, inner.encoder.layer = self.frozen, whole[1][6 - self.args.layers :]
         measured = explained(model.eval(), tokenizer, splits["test"])
+        self.frozen.forget()
         kept = {name: scores[name] for name in ("accuracy", "f1_macro", "auroc")}
         return {**kept, **measured, "seconds": round(seconds)}
 

@@ -8,7 +8,7 @@ import pytest
 from nbclient import NotebookClient
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
-PICTURES = {"01_fine_tune_text": 2, "03_image_attention": 3, "04_where_does_it_look": 6}
+PICTURES = {"01_fine_tune_text": 2, "03_image_attention": 3, "04_where_does_it_look": 6, "05_translate_and_align": 2}
 SHARED = Path(os.environ.get("HF_ATTN_SHARED") or Path(__file__).parents[2] / "shared").resolve()
 
 
