@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import errno
+import io
 import itertools
 import logging
 import os
@@ -77,8 +78,11 @@ def command_line(main: Callable[[list[str]], object]) -> NoReturn:
 
     Exit status: 0, 2 for an :class:`InputError`, 1 for a full disk or a loss that is not finite, 130 for Ctrl-C, 141
     where the reader of stdout has gone, as ``| head`` does. In a distributed run the first process alone prints.
+    Letters that stdout cannot show are question marks.
     """
     _log_to_stderr()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     if not sys.stderr.isatty():  # bars of datasets would fill the file of a log
         os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     status = 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ....interface.plotting import canvas, mixed
-from ....interface.terminal import BARS
+from ....interface.terminal import BARS, encodable
 from ...explained import runs
 from ..coloured import attributes, shares
 
@@ -81,10 +81,13 @@ def line(segments: np.ndarray, weights: np.ndarray, *, colour: bool | None = Non
     rows = max(1, min(height, round(columns * height / width)))
     share = shares(weights)[segments]
     across, down = np.arange(columns + 1) * width // columns, np.arange(rows + 1) * height // rows
+    bars, against = (BARS, "▒") if encodable(BARS + "▒") else (" .:-=+*#@", "~")
     lines = []
     for row in range(rows):
         cells = [share[down[row] : down[row + 1], across[at] : across[at + 1]].mean() for at in range(columns)]
-        lines.append("".join("▒▒" if cell < -0.2 else 2 * BARS[round(8 * max(0.0, cell))] for cell in cells).rstrip())
+        lines.append(
+            "".join(2 * (against if cell < -0.2 else bars[round(8 * max(0.0, cell))]) for cell in cells).rstrip()
+        )
     return "\n".join(lines)
 
 
