@@ -4,8 +4,8 @@
     python benchmarks/rationales.py --layers 1 --epochs 2        # the last layer and the head: minutes a run
     python benchmarks/rationales.py --conditions none mass:sparsemax kl:sparsemax --layers 1 --epochs 2
 
-A condition is a loss, or `none` or `random` (the loss `mass` on spans of the same lengths at random places), and after
-a colon an attention variant. Runs of one seed share their head and the order of the examples. With --layers N the
+A condition is a loss, or `none`, or `random_LOSS` (the same on spans of the same lengths at random places), and after a
+colon an attention variant. Runs of one seed share their head and the order of the examples. With --layers N the
 layers below the last N are frozen, without dropout, and run over the data once. The last layer is trained by the class
 token alone, which is all that the head reads: the same numbers for an eighth of the time. Each run is added to
 results/rationales.json, and one that is there already is not run again; the table is of them all.
@@ -154,7 +154,7 @@ def spans_of(split, column=COLUMN, seed=None):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--conditions", nargs="+", default=["none", "mass", "kl", "random"])
+    parser.add_argument("--conditions", nargs="+", default=["none", "mass", "kl", "random_kl"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--layers", type=int, default=6, help="layers that are trained, from the top (default: 6, all)")
     parser.add_argument("--epochs", type=float, default=3.0)
@@ -225,14 +225,14 @@ class Laboratory:
         from hf_attn.tasks.targets import labels
 
         loss, _, variant = condition.partition(":")
-        config = self.config(variant, "mass" if loss in ("none", "random") else loss, seed)
+        moved = seed if loss.startswith("random_") else None
+        config = self.config(variant, "mass" if loss == "none" else loss.removeprefix("random_"), seed)
         accelerator = training.start(config)
         set_seed(seed)
         splits, target = labels.encode(text.load_splits(config, config.label), config)
         tokenizer = text.load_processor(config.model)
         agree = self.partial(text.bring_together, tokenizer=tokenizer, max_length=512)
         model = models.load_for("text-classification", config, target, adapt=agree)
-        moved = seed if loss == "random" else None
         rows, inner = {}, model.bert
         for name, split in splits.items():
             if name not in self.cache:

@@ -1,6 +1,9 @@
 """``hf-attn explain`` and ``hf-attn faithfulness``: what they write, and one line for what they refuse."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -203,6 +206,15 @@ def test_methods_are_ranked_and_written_into_the_run_and_the_best_one_explains_b
     capsys.readouterr()
     dispatch(["explain", str(folder), TEXT])
     assert "by saliency" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("given", ["a photo", "Müller’s card was swallowed"])
+def test_a_terminal_of_plain_letters_shows_what_it_can(given, run, photo):
+    of = photo if given == "a photo" else (run, given)
+    start = [sys.executable, "-c", "from hf_attn.cli.main import main; main()", "explain"]
+    told = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([*start, *of, "--method", "saliency"], capture_output=True, env=told)
+    assert done.returncode == 0 and "by saliency" in done.stdout.decode("ascii"), done.stderr.decode()
 
 
 @pytest.mark.parametrize(

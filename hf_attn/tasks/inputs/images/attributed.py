@@ -85,9 +85,8 @@ def line(segments: np.ndarray, weights: np.ndarray, *, colour: bool | None = Non
     lines = []
     for row in range(rows):
         cells = [share[down[row] : down[row + 1], across[at] : across[at + 1]].mean() for at in range(columns)]
-        lines.append(
-            "".join(2 * (against if cell < -0.2 else bars[round(8 * max(0.0, cell))]) for cell in cells).rstrip()
-        )
+        signs = (against if cell < -0.2 else bars[round(8 * max(0.0, cell))] for cell in cells)
+        lines.append("".join(2 * sign for sign in signs).rstrip())
     return "\n".join(lines)
 
 
