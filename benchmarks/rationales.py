@@ -46,6 +46,11 @@ class Frozen(nn.Module):
         self.layers = [layers]  # not its own modules: what is explained stands above
         self.known, self.uses, self.new = {}, Counter(), set()
 
+    @property
+    def word_embeddings(self):
+        """The table of tokens, which tells a model's vocabulary."""
+        return self.layers[0][0].word_embeddings
+
     @torch.no_grad()
     def forward(self, input_ids=None, **_):
         keys = [row.cpu().numpy().tobytes() for row in input_ids]
