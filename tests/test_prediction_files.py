@@ -174,6 +174,25 @@ def test_a_text_of_digits_is_predicted_as_it_is_written(run, tmp_path):
     assert [row.pop("text") for row in rows] == ["0.50", "+49"] and rows == hf_attn.predict(run, ["0.50", "+49"])
 
 
+@pytest.mark.parametrize("argument", ["text", "source"])
+@pytest.mark.parametrize("large", [False, True])
+def test_the_column_of_training_is_read_where_the_file_has_it(tmp_path, monkeypatch, argument, large):
+    trained = save_tiny_bert(tmp_path / "run")
+    (trained / "run.json").write_text(json.dumps({"arguments": {argument: "en"}}))
+    monkeypatch.setattr(pieces, "LARGE", 0 if large else 2**40)
+    (tmp_path / "a.csv").write_text("de,en,text\nnein,007,a\nja,yes,b\n")
+    (tmp_path / "b.csv").write_text("de,text\nnein,no\n")
+    for name, options, expected in (
+        ("a", {}, ["007", "yes"]),
+        ("a", {"text": "de"}, ["nein", "ja"]),
+        ("b", {}, ["no"]),
+    ):
+        output = tmp_path / "out.jsonl"
+        predict_to(str(trained), [str(tmp_path / f"{name}.csv")], output=str(output), overwrite=True, **options)
+        rows = [json.loads(line) for line in output.read_text().splitlines()]
+        assert [row.pop("text") for row in rows] == expected and rows == hf_attn.predict(trained, expected)
+
+
 def test_blank_texts_of_a_file_are_predicted_and_told(run, tmp_path, caplog):
     (tmp_path / "a.csv").write_text("id,text\n1,no\n2,\n3, \n")
     predict_to(str(run), [str(tmp_path / "a.csv")], output=str(tmp_path / "out.jsonl"))

@@ -1,6 +1,8 @@
 """Encoder-decoders of each family: their decoders' inputs, losses, texts, variants, languages, where they attend."""
 
 import copy
+import json
+import re
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import torch
 from tiny_translators import FAMILIES, WORDS, pairs, save_tiny_translator, tiny_tokenizer, tiny_translator
 
 import hf_attn
+from hf_attn.cli.main import dispatch
 from hf_attn.errors import InputError
 from hf_attn.explain import explain
 from hf_attn.tasks.inputs import text
@@ -154,6 +157,45 @@ def test_answers_are_named_by_the_task(tmp_path):
     model = tiny_translator("t5", TOKENIZER)
     texts.made("summarization", texts.Options(max_target_length=4), TOKENIZER, model)
     assert set(hf_attn.predict(model, ["one dog"], processor=TOKENIZER)[0]) == {"summary_text"}
+
+
+def test_the_command_writes_as_generation_says(tmp_path, capsys):
+    folder = save_tiny_translator(tmp_path / "model")
+    (tmp_path / "a.txt").write_text("\n".join(GIVEN))
+    for how in (
+        {"num_beams": 3, "length_penalty": 2.0, "max_new_tokens": 7},
+        {"max_new_tokens": 9, "no_repeat_ngram_size": 1},
+        {"do_sample": True, "seed": 5, "max_new_tokens": 9},
+    ):
+        output = ["--output", str(tmp_path / "out.jsonl"), "--overwrite"]
+        dispatch(["predict", str(folder), str(tmp_path / "a.txt"), "--generation", json.dumps(how), *output])
+        found = [json.loads(line)["translation_text"] for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+        assert found == [row["translation_text"] for row in hf_attn.predict(folder, GIVEN, generation=how)]
+    draws = [hf_attn.predict(folder, GIVEN, generation={**how, "seed": seed}) for seed in (5, 6)]
+    assert found == [row["translation_text"] for row in draws[0]] and draws[0] != draws[1]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("num_beams=4", "expected fields of GenerationConfig as JSON, such as"),
+        ("[4]", "expected fields of GenerationConfig as JSON"),
+        ("{}", "expected fields of GenerationConfig as JSON"),
+        ('{"beams": 4}', "GenerationConfig has no 'beams'"),
+        ('{"num_beam": 4}', "did you mean 'num_beams'"),
+        ('{"num_beams": "4"}', "num_beams is '4': expected a whole number"),
+        (
+            '{"do_sample": 1, "seed": 0.5}',
+            "do_sample is 1: expected true or false; seed is 0.5: expected a whole number",
+        ),
+        ('{"num_beams": 0}', "num_beams is 0: it must be at least 1"),
+        ('{"do_sample": true, "temperature": 0}', "temperature is 0: it must be above 0"),
+        ('{"do_sample": true, "top_p": 2}', "top_p is 2: it must be above 0 and at most 1"),
+    ],
+)
+def test_generation_that_cannot_be_is_refused_before_a_model_is_loaded(given, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        dispatch(["predict", "no/such/folder", "the dog runs", "--generation", given])
 
 
 def test_the_prefix_of_training_is_put_before_what_is_predicted():

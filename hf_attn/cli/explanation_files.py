@@ -116,7 +116,7 @@ def check_counts(given: Any) -> None:
 def read_inputs(given: Any, files: list[str]) -> GivenFiles:
     """Return what is to be explained, read as ``hf-attn predict`` reads it."""
     task = task_of_run(given.run)
-    columns = own_columns(task, columns_given(given))
+    columns = own_columns(task, columns_given(given), given.run)
     return task.input.read_files(files, **columns, delimiter=given.delimiter, encoding=given.encoding)  # type: ignore[no-any-return]
 
 

@@ -115,13 +115,14 @@ def list_command(argv: list[str]) -> None:
 
 
 def predict_command(argv: list[str]) -> None:
-    """Classify texts or images with a run or another model."""
+    """Classify, tag or translate texts, or classify images, with a run or another model."""
     parser = Parser(
         prog="hf-attn predict",
         description=predict_command.__doc__,
         epilog="examples:\n  hf-attn predict runs/banking 'my card was swallowed'\n"
         "  hf-attn predict runs/banking mails.csv --text body --output intents.jsonl\n"
-        "  hf-attn predict runs/flowers photo.jpg holiday/ --top_k 3",
+        "  hf-attn predict runs/flowers photo.jpg holiday/ --top_k 3\n"
+        "  hf-attn predict runs/translator mails.csv --generation '{\"num_beams\": 4}' --output mails.jsonl",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     option = parser.add_argument
@@ -154,6 +155,12 @@ def predict_command(argv: list[str]) -> None:
         metavar="N",
         help="texts or images a forward pass; never changes the results (default: 32)",
     )
+    option(
+        "--generation",
+        metavar="JSON",
+        help="how a model writes: fields of GenerationConfig, such as num_beams, length_penalty, no_repeat_ngram_size, "
+        "or do_sample with a seed (default: as is saved with the model)",
+    )
     option("--output", metavar="FILE", help="write to this .jsonl or .parquet file (default: print)")
     option("--overwrite", action="store_true", help="replace --output if it exists (default: refuse)")
     given = parser.parse_args(argv)
@@ -170,6 +177,7 @@ def predict_command(argv: list[str]) -> None:
         batch_size=given.batch_size,
         output=given.output,
         overwrite=given.overwrite,
+        generation=given.generation,
     )
 
 

@@ -17,7 +17,11 @@ def columns_given(given: Any) -> dict[str, str | None]:
 def columns_of_files(parser: argparse.ArgumentParser) -> None:
     """Add what says how a FILE is read, and which of its columns."""
     option = parser.add_argument
-    option("--text", metavar="COLUMN", help="column of the texts in FILE (default: text, or the only one)")
+    option(
+        "--text",
+        metavar="COLUMN",
+        help="column of the texts in FILE (default: that of training where FILE has it, else text, or the only one)",
+    )
     option(
         "--text_pair",
         metavar="COLUMN|TEXT",

@@ -25,6 +25,7 @@ def predict_to(
     batch_size: int = 32,
     output: str | None = None,
     overwrite: bool = False,
+    generation: str | None = None,
     **columns: str | None,
 ) -> None:
     """Classify texts or images, given or in a file, and print the labels or write them to ``output``.
@@ -39,6 +40,7 @@ def predict_to(
         batch_size: Texts or images a forward pass.
         output: A ``.jsonl`` or ``.parquet`` file; None prints.
         overwrite: Replace ``output`` if it exists.
+        generation: Fields of GenerationConfig and their values as JSON, for a model that writes.
         **columns: What of the file is read, by the names of :data:`.parser.OF_FILES`: such as ``text``, the column of
             the texts, or ``text_pair``, that of the second texts, or, where texts are given, the second text itself.
 
@@ -49,16 +51,20 @@ def predict_to(
 
     from ..interface.printable import printable
     from ..tasks.predict import check_options, predict
+    from ..tasks.writing import read_generation
 
     check_options(top_k, batch_size)
+    writing = None if generation is None else read_generation(generation)
     if output is not None:
         check_output(Path(output), overwrite, given)
     disable_progress_bar()
     task = task_of_run(run)
-    how = {**own_columns(task, columns), "delimiter": delimiter, "encoding": encoding}
-    options: dict[str, Any] = {"top_k": top_k or (None if output else 1), "batch_size": batch_size}
+    how = {**own_columns(task, columns, run), "delimiter": delimiter, "encoding": encoding}
+    shown = top_k or (None if output else 1)
+    options: dict[str, Any] = {"top_k": shown, "batch_size": batch_size, "generation": writing}
     if output is not None and len(given) == 1 and is_large(Path(given[0])):
         texts = ("text", columns.get("image") or "image", columns.get("candidate") or "candidate")
+        texts += tuple(name for name in (how.get("text"), how.get("trained")) if name)
         pieces = Pieces(Path(given[0]), delimiter=delimiter, encoding=encoding, texts=texts)
         predict_pieces(
             run, pieces, lambda table: task.input.read_files(given, **how, table=table), output, keep, options
@@ -130,12 +136,13 @@ def rows_kept(task: "Task", read: "GivenFiles", keep: Sequence[str]) -> list[Row
     return [{name: column[at] for name, column in kept.items()} for at in range(len(read.inputs))]
 
 
-def own_columns(task: "Task", columns: dict[str, str | None]) -> dict[str, str | None]:
-    """Return the columns that the task's input has.
+def own_columns(task: "Task", columns: dict[str, str | None], run: str) -> dict[str, str | None]:
+    """Return the columns that the task's input has, and that of the texts which the run was ``trained`` on.
 
     Raises:
         InputError: one of another input is given.
     """
+    from ..tasks.inputs.text.given import trained_column
     from ..tasks.table import TASKS
 
     for other in (other.input for other in TASKS.values()):
@@ -144,7 +151,8 @@ def own_columns(task: "Task", columns: dict[str, str | None]) -> dict[str, str |
             verb = "are" if len(other.COLUMNS) > 1 else "is"
             model = f"this model classifies {several(task.input.NOUN)}"
             raise InputError(f"{options} {verb} for {several(other.NOUN)}, and {model}")
-    return {name: columns.get(name) for name in task.input.COLUMNS}
+    found = {name: columns.get(name) for name in task.input.COLUMNS}
+    return found | {"trained": trained_column(run)} if "text" in found else found
 
 
 def several(noun: str) -> str:

@@ -3,14 +3,62 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError
+from ..errors import InputError, nearest
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+KINDS = {
+    "int": ((int,), "a whole number"),
+    "float": ((int, float), "a number"),
+    "bool": ((bool,), "true or false"),
+}
+"""Types of options by the names of these, and how they are called."""
+EXAMPLE = """'{"num_beams": 4}'"""
+
+
+def read_generation(given: str) -> dict[str, Any]:
+    """Return fields of GenerationConfig out of JSON.
+
+    Raises:
+        InputError: it is none, or holds what no model takes.
+    """
+    try:
+        asked = json.loads(given)
+    except ValueError:
+        asked = None
+    if not isinstance(asked, dict) or not asked:
+        raise InputError(f"--generation {given}: expected fields of GenerationConfig as JSON, such as {EXAMPLE}")
+    if wrong := problems(asked):
+        raise InputError(f"--generation: {'; '.join(wrong)}")
+    return asked
+
+
+def problems(asked: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with fields of GenerationConfig, whatever the model, one line each."""
+    from transformers import GenerationConfig
+
+    from .targets.generation import GenerationOptions
+
+    known = {*vars(GenerationConfig()), "seed"}
+    found = [f"GenerationConfig has no {name!r}{nearest(name, known)}" for name in asked if name not in known]
+    kinds = {field.name: str(field.type).removesuffix(" | None") for field in fields(GenerationOptions)}
+    kinds["seed"] = "int"
+    given = {name: value for name, value in asked.items() if name in kinds and value is not None}
+    for name, value in given.items():
+        types, words = KINDS[kinds[name]]
+        if type(value) not in types:
+            found.append(f"{name} is {value!r}: expected {words}")
+    if not found:
+        options = {name: value for name, value in given.items() if name != "seed"}
+        found = GenerationOptions(**{"do_sample": True, **options}).problems()
+    return found
 
 
 @contextmanager
@@ -19,7 +67,7 @@ def writing(model: PreTrainedModel, asked: Mapping[str, Any] | None) -> Iterator
 
     Args:
         model: a trained one.
-        asked: fields of GenerationConfig; None leaves all as it is.
+        asked: fields of GenerationConfig, and the ``seed`` of sampling; None leaves all as it is.
 
     Raises:
         InputError: the model does not write, or its configuration has no such field or does not take the value.
@@ -31,13 +79,13 @@ def writing(model: PreTrainedModel, asked: Mapping[str, Any] | None) -> Iterator
     if before is None or not model.can_generate():
         raise InputError(f"generation is for models that write, and this is a {type(model).__name__}")
     config = copy.deepcopy(before)
-    wrong = [f"GenerationConfig has no {name!r}" for name in asked if not hasattr(config, name)]
+    wrong = problems(asked)
     for name, value in asked.items():
         setattr(config, name, value)
     try:
         config.validate(strict=True)
     except (ValueError, TypeError) as error:
-        wrong.append(" ".join(str(error).split())[:300])
+        wrong = wrong or [" ".join(str(error).split())[:300]]
     if wrong:
         raise InputError(f"generation: {'; '.join(wrong)}")
     model.generation_config = config

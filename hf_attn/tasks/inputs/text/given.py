@@ -81,11 +81,25 @@ def tell_pairs(source: "str | Path | PreTrainedModel", given: Texts) -> None:
 
 def trained_on_pairs(source: str) -> bool | None:
     """Return whether a run's texts were pairs, by its ``run.json``; None where that is not known."""
+    arguments = _arguments(source)
+    return arguments["text_pair"] is not None if "text_pair" in arguments else None
+
+
+def trained_column(source: str) -> str | None:
+    """Return the column of the texts that a run was trained on, by its ``run.json``; None where that is not known."""
+    arguments = _arguments(source)
+    name = arguments.get("text") or arguments.get("source")
+    return name if isinstance(name, str) else None
+
+
+def _arguments(source: str) -> dict[str, Any]:
+    """The arguments of a run; none where they are not known."""
     from ....interface.foreign_files import read_json
     from ....interface.hub_connection import optional_file
 
     path = optional_file(source, "run.json")
     try:
-        return read_json(path)["arguments"]["text_pair"] is not None if path else None
+        found = read_json(path)["arguments"] if path else {}
     except (InputError, KeyError, TypeError):
-        return None
+        return {}
+    return found if isinstance(found, dict) else {}

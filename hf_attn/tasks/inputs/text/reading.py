@@ -21,6 +21,7 @@ def read_files(
     *,
     text: str | None = None,
     text_pair: str | None = None,
+    trained: str | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
     table: Any = None,
@@ -31,6 +32,7 @@ def read_files(
         given: Texts, or the path of one file.
         text: Column of the texts in the file.
         text_pair: Column of the second texts in the file; where a text is given, the second text itself.
+        trained: Column of the texts in training, which is read where ``text`` names none and the file has it.
         delimiter: Between the fields of a csv or tsv file.
         encoding: Of a file of text; UTF-8 by default.
         table: The rows of the file, or some of them, where they are read already.
@@ -39,29 +41,30 @@ def read_files(
         InputError: The file is missing, unreadable or of a kind that is not read, or has no such column; several files;
             an option for files and no file.
     """
-    texts, pairs, table = _given(given, text, text_pair, delimiter, encoding, table)
+    texts, pairs, table, column = _given(given, text, text_pair, trained, delimiter, encoding, table)
     found = read(texts, pairs)
     rows = [{"text": first} for first in found.texts]
     for row, second in zip(rows, found.text_pair or [], strict=False):
         row["text_pair"] = second
-    return GivenFiles(found.texts, rows, table, (text or "text", text_pair), found.text_pair)
+    return GivenFiles(found.texts, rows, table, (column, text_pair), found.text_pair)
 
 
 def _given(
     given: Sequence[str],
     text: str | None,
     text_pair: str | None,
+    trained: str | None,
     delimiter: str | None,
     encoding: str | None,
     table: Any,
-) -> tuple[list[str], list[str] | None, Any]:
-    """The texts, the second texts where there are pairs, and their table; arguments as of :func:`read_files`."""
+) -> tuple[list[str], list[str] | None, Any, str]:
+    """The texts, the second texts where there are pairs, their table and its column; as of :func:`read_files`."""
     path = file_of(given)
     if path is None:
         for_tables(text=text, delimiter=delimiter, encoding=encoding)
         if text_pair is not None and len(given) > 1:
             raise InputError(f"--text_pair goes with one text, {len(given)} were given: put the pairs into a file")
-        return list(given), None if text_pair is None else [text_pair], None
+        return list(given), None if text_pair is None else [text_pair], None, "text"
     from ....data.contents import extension
     from ....data.files import read as read_table
 
@@ -71,13 +74,13 @@ def _given(
                 f"{path} has no columns, so --text and --text_pair do not apply: expected a text a line, or fields "
                 "and --delimiter"
             )
-        return (read_lines(path, encoding) if table is None else list(table["text"])), None, None
+        return (read_lines(path, encoding) if table is None else list(table["text"])), None, None, "text"
     try:
         if table is None:
-            table = read_table(path, delimiter=delimiter, encoding=encoding, texts=("text",))
+            table = read_table(path, delimiter=delimiter, encoding=encoding, texts=named("text", text, trained))
     except InputError as error:
         raise error if ends_like_a_file(given[0]) else InputError(f"{error}{AS_TEXTS}") from None
-    names = [column_name(table, text, path), *([text_pair] if text_pair else [])]
+    names = [column_name(table, text, path, trained), *([text_pair] if text_pair else [])]
     if text_pair and text_pair not in table.column_names:
         raise InputError(f"no column {text_pair!r} in {path} (columns: {', '.join(table.column_names)})")
     columns = [list(table[name]) for name in names]
@@ -94,7 +97,7 @@ def _given(
                 name,
                 where(table, blank),
             )
-    return columns[0], columns[1] if text_pair else None, table
+    return columns[0], columns[1] if text_pair else None, table, names[0]
 
 
 def file_of(given: Sequence[str]) -> Path | None:
@@ -146,13 +149,20 @@ def no_text(table: Any, name: str, column: Sequence[Any]) -> str | None:
     return f"column {name} holds values that are not text in {len(bad)} rows ({where(table, bad)}; {what})"
 
 
-def column_name(table: Any, text: str | None, path: Path) -> str:
-    """Return the column of the texts: the named one, else ``text``, else the only one that holds text."""
+def named(*names: str | None) -> tuple[str, ...]:
+    """Return the names that are given."""
+    return tuple(name for name in names if name)
+
+
+def column_name(table: Any, text: str | None, path: Path, trained: str | None = None) -> str:
+    """Return the column of the texts: the named one, else that of training, ``text``, or the only one of text."""
     names = list(table.column_names)
     if text is not None:
         if text not in names:
             raise InputError(f"no column {text!r} in {path} (columns: {', '.join(names)})")
         return text
+    if trained in names:
+        return str(trained)
     strings = [name for name in names if getattr(table.features[name], "dtype", "") in ("string", "large_string")]
     if "text" in names or len(strings) == 1:
         return "text" if "text" in names else strings[0]

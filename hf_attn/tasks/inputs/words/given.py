@@ -72,6 +72,7 @@ def read_files(
     given: Sequence[str],
     *,
     text: str | None = None,
+    trained: str | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
     table: Any = None,
@@ -81,6 +82,7 @@ def read_files(
     Args:
         given: texts, or the path of one file.
         text: column of the texts, or of lists of tokens; by default ``tokens``, ``text``, or the only one of text.
+        trained: column of the texts in training, which is read where ``text`` names none and the file has it.
         delimiter: between the fields of a csv or tsv file.
         encoding: of a file of text; UTF-8 by default.
         table: the rows of the file, or some of them, where they are read already.
@@ -98,8 +100,11 @@ def read_files(
     if extension(path) == ".txt" and delimiter is None:
         return text_files.read_files(given, text=text, encoding=encoding, table=table)
     if table is None:
-        table = read_table(Path(path), delimiter=delimiter, encoding=encoding, texts=("text",))
-    column = text or ("tokens" if "tokens" in table.column_names else text_files.column_name(table, text, path))
+        table = read_table(
+            Path(path), delimiter=delimiter, encoding=encoding, texts=text_files.named("text", text, trained)
+        )
+    trained = "tokens" if "tokens" in table.column_names and trained not in table.column_names else trained
+    column = text or text_files.column_name(table, text, path, trained)
     if column not in table.column_names:
         raise InputError(f"no column {column!r} in {path} (columns: {', '.join(table.column_names)})")
     values = list(table[column])
