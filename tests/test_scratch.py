@@ -1,5 +1,8 @@
 """New models from a file of sizes, and their tokenizers: made the same each time, wrong files in one line."""
 
+import logging
+from pathlib import Path
+
 import pytest
 import torch
 from tiny_translators import FAMILIES, pairs
@@ -7,9 +10,10 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from hf_attn.errors import InputError
 from hf_attn.models.new_tokenizer import train_tokenizer
-from hf_attn.models.scratch import ScratchOptions, new_checkpoint, read_architecture
+from hf_attn.models.scratch import ScratchOptions, new_checkpoint, read_architecture, tell_small_weights
 
 TEXTS = [text for pair in pairs(100) for text in pair]
+CONFIGS = Path(__file__).parents[1] / "recipes/configs"
 SIZES = "d_model: 16\nvocab_size: 300\n"
 
 
@@ -54,6 +58,32 @@ def test_a_new_model_is_the_same_each_time_and_loads_with_its_tokenizer(kind, tm
         assert model.generation_config.eos_token_id == tokenizer.eos_token_id
         found.append(model.get_input_embeddings().weight)
     assert torch.equal(found[0], found[1]) and not torch.equal(found[0], found[2])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "told"),
+    [
+        (
+            "model_type: mbart\nd_model: 128\n",
+            "weights are drawn with init_std 0.02, made for wide models; one of width",
+        ),
+        ("model_type: bert\nhidden_size: 64\n", "learns faster from initializer_range: 0.125"),
+        ("model_type: mbart\nd_model: 128\ninit_std: 0.088\n", ""),
+        ("model_type: mbart\nd_model: 1024\n", ""),
+        ("model_type: t5\nd_model: 64\n", ""),
+    ],
+)
+def test_weights_too_small_for_the_width_are_told(tmp_path, caplog, sizes, told):
+    with caplog.at_level(logging.INFO):
+        tell_small_weights(read_architecture(file(tmp_path, sizes))[0], "model.yaml")
+    assert (told in caplog.text) and bool(told) == bool(caplog.text)
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*_model.yaml")), ids=lambda path: path.stem)
+def test_the_models_of_our_configurations_draw_weights_for_their_width(path, caplog):
+    with caplog.at_level(logging.INFO):
+        tell_small_weights(read_architecture(path)[0], path)
+    assert not caplog.text
 
 
 def test_making_a_model_leaves_the_random_state(tmp_path):

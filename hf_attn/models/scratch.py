@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from .options import ModelOptions
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedTokenizerFast
 
+log = logging.getLogger(__name__)
 
 VOCABULARY = 8000
 """Tokens of a new tokenizer where the file does not say."""
@@ -74,6 +76,25 @@ def read_architecture(file: str | Path) -> tuple[PreTrainedConfig, int]:
         raise InputError(f"--from_scratch {file}: {one_line(error)}") from error
 
 
+def tell_small_weights(config: PreTrainedConfig, file: str | Path) -> None:
+    """Say so where weights are drawn much smaller than 1/√width: a narrow model then starts slowly."""
+    name = next((name for name in ("init_std", "initializer_range") if hasattr(config, name)), None)
+    width = getattr(config, "hidden_size", None)
+    if name is None or not isinstance(width, int):
+        return
+    drawn, fitting = float(getattr(config, name)), width**-0.5
+    if drawn < fitting / 2:
+        log.info(
+            "%s: weights are drawn with %s %g, made for wide models; one of width %d learns faster from %s: %.3f",
+            file,
+            name,
+            drawn,
+            width,
+            name,
+            fitting,
+        )
+
+
 def with_tokens_of(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerFast) -> None:
     """Give a configuration the size and the special tokens of a tokenizer, in place.
 
@@ -117,6 +138,7 @@ def new_checkpoint(file: str | Path, auto: str, texts: Iterable[str], seed: int 
     from .new_tokenizer import train_tokenizer
 
     config, tokens = read_architecture(file)
+    tell_small_weights(config, file)
     auto_class = getattr(transformers, auto)
     if type(config) not in auto_class._model_mapping:
         raise InputError(f"--from_scratch {file}: {config.model_type} has no {auto.removeprefix('AutoModelFor')} model")
