@@ -58,7 +58,7 @@ def predict_to(
     how = {**own_columns(task, columns), "delimiter": delimiter, "encoding": encoding}
     options: dict[str, Any] = {"top_k": top_k or (None if output else 1), "batch_size": batch_size}
     if output is not None and len(given) == 1 and is_large(Path(given[0])):
-        texts = ("text", columns.get("image") or "image", columns.get("candidate") or "candidate")
+        texts = ("text", *(columns.get(name) or name for name in ("image", "candidate", "question", "context")))
         pieces = Pieces(Path(given[0]), delimiter=delimiter, encoding=encoding, texts=texts)
         predict_pieces(
             run, pieces, lambda table: task.input.read_files(given, **how, table=table), output, keep, options
