@@ -407,7 +407,7 @@ RECIPES = {
                 {"tokenizer.json", "tokenizer_config.json", "worst.jsonl", "figures/attention.png"}
                 | {"figures/f1_by_kind.png", "figures/no_answer.png"}
             ),
-            learns=("--lr", "3e-3", "--head_lr", "3e-3", "--epochs", "16"),
+            learns=("--lr", "5e-3", "--head_lr", "5e-3", "--epochs", "8"),
             drawn=("--config_options", '{"hidden_dropout_prob": 0.3}'),
             alike=("--config_options", '{"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}'),
             options=(

@@ -7,29 +7,33 @@ from typing import Any
 import numpy as np
 from tiny_bert import WORDS
 
-PLACES = ("station", "machine", "card")
-"""What is asked for, and stands before the answer."""
+SAID = ("yesterday", "evening", "swallowed")
+"""Answers: what stands in a context once, or not at all."""
 
 
 def save_questions(folder: Path, train: int = 96, test: int = 18, none: bool = True) -> Path:
-    """Rows whose answer is the word behind the one that is asked for; some contexts are longer than a window.
+    """Rows whose answer is the one word of some that stands in the context; some contexts are longer than a window.
 
     Some questions have no answer, with ``none``.
     """
     random = np.random.default_rng(0)
-    others = [word for word in WORDS if word not in PLACES]
+    others = [word for word in WORDS if word not in SAID]
     for split, count in (("train", train), ("test", test)):
         rows = []
         for number in range(count):
             words = random.choice(others, 60 if number % 9 == 4 else random.integers(4, 9)).tolist()
-            asked = PLACES[number % 3]
             answers: dict[str, Any] = {"text": [], "answer_start": []}
             if not (none and number % 6 == 5):
-                at = int(random.integers(0, len(words) - 1))
-                words.insert(at, asked)
-                start = len(" ".join(words[: at + 1])) + 1
-                answers = {"text": [words[at + 1]], "answer_start": [start]}
-            rows.append({"question": f"the {asked}", "context": " ".join(words), "answers": answers})
+                at = int(random.integers(1, len(words)))
+                words.insert(at, SAID[number % 3])
+                answers = {"text": [words[at]] * 2, "answer_start": [len(" ".join(words[:at])) + 1] * 2}
+            rows.append(
+                {
+                    "question": f"the {random.choice(['card', 'machine'])}",
+                    "context": " ".join(words),
+                    "answers": answers,
+                }
+            )
         (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return folder
 

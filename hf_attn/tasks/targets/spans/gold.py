@@ -16,7 +16,8 @@ TEXTS = ("text", "texts")
 STARTS = ("answer_start", "answer_starts", "start", "starts")
 OBJECT = re.compile(r"\s*[\[{].*[\]}]\s*", re.DOTALL)
 ARRAY = re.compile(r"\barray\((\[.*?\])(?:,\s*dtype=[\w'\"<>.]+)?\)", re.DOTALL)
-UNITS = {"bytes": "utf-8", "utf16": "utf-16-le"}
+UNITS = {"bytes": ("utf-8", 1), "utf16": ("utf-16-le", 2)}
+"""Encoding, and its bytes in what is counted."""
 ELSEWHERE, CASED, ABSENT = "elsewhere", "in other case", "not in their context"
 
 
@@ -96,7 +97,7 @@ def place(context: str, answer: Answer, offsets: str) -> tuple[int | None, str]:
         several = "several times in their context" if context.find(text, first + 1) >= 0 else ""
         return (first, several) if first >= 0 else (None, _absence(context, text))
     if offsets in UNITS:
-        start = in_characters(context, start, UNITS[offsets])
+        start = in_characters(context, start, *UNITS[offsets])
     if start >= 0 and context.startswith(text, start):
         return start, ""
     if offsets == "search" and (near := nearest(context, text, start)) is not None:
@@ -110,11 +111,11 @@ def _absence(context: str, text: str) -> str:
     return CASED if text.casefold() in context.casefold() else ABSENT
 
 
-def in_characters(context: str, offset: int, encoding: str) -> int:
-    """Return the character that begins at an offset in an encoding; -1 where none does."""
+def in_characters(context: str, offset: int, encoding: str, width: int) -> int:
+    """Return the character that begins at an offset, in units of ``width`` bytes of an encoding; -1 where none does."""
     encoded = context.encode(encoding)
     try:
-        return len(encoded[:offset].decode(encoding)) if 0 <= offset <= len(encoded) else -1
+        return len(encoded[: offset * width].decode(encoding)) if 0 <= offset * width <= len(encoded) else -1
     except UnicodeDecodeError:
         return -1
 
@@ -131,5 +132,11 @@ def nearest(context: str, text: str, start: int) -> int | None:
 def counted_in(context: str, answer: Answer) -> str | None:
     """Return the ``offsets`` by which an answer would stand where the file says; None where none does."""
     text, start = answer
-    fits = (unit for unit, code in UNITS.items() if start is not None and in_characters(context, start, code) >= 0)
-    return next((u for u in fits if context.startswith(text, in_characters(context, start or 0, UNITS[u]))), None)
+    for unit, how in UNITS.items():
+        if (
+            start is not None
+            and (place := in_characters(context, start, *how)) >= 0
+            and context.startswith(text, place)
+        ):
+            return unit
+    return None
