@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     model = models.load_for("question-answering", args, target, adapt=agree)
     splits = passage.fitting(splits, tokenizer, args)
     rows = passage.rows(splits, tokenizer, args, accelerator, align=target.align)
-    spans.tell_unlearnt(rows["train"], splits["train"])
+    spans.tell_unlearnt(rows["train"], splits["train"], args.max_answer_length)
     collate = passage.collate(tokenizer, pad_to_multiple_of=4 if accelerator.device.type == "cpu" else 8)
 
     # Training; the threshold of saying that there is no answer is tuned on the validation split

@@ -285,11 +285,13 @@ def test_a_context_that_is_also_in_train_is_told(tmp_path, caplog):
     assert "2 of the 2 contexts of test are also in train" in caplog.text
 
 
-def test_answers_that_no_window_holds_whole_are_told(caplog):
+def test_answers_that_no_window_holds_whole_or_that_are_too_long_to_be_said_are_told(caplog):
     import datasets
 
-    rows = {"ids": [0, 0, 1], "labels": [[0, 0, 0], [1, 4, 5], [0, 0, 0]]}
+    rows = {"ids": [0, 0, 1], "labels": [[0, 0, 0], [1, 4, 9], [0, 0, 0]]}
     some = [{"text": "x", "start": 0, "end": 1}]
     split = datasets.Dataset.from_dict({"text": ["x", "x"], "labels": [some, some]})
-    tell_unlearnt(rows, split)
-    assert "the answers of 1 questions lie whole in no window" in caplog.text
+    tell_unlearnt(rows, split, 6)
+    assert "the answers of 1 questions lie whole in no window" in caplog.text and "tokens" not in caplog.text
+    tell_unlearnt(rows, split, 5)
+    assert "the first answer of 1 questions has more than 5 tokens" in caplog.text

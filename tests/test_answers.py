@@ -215,6 +215,21 @@ def test_a_part_never_reaches_over_two_windows_nor_over_blanks_alone():
     assert [one.of(context) for one in found.ranked(30, 9)] == ["cd", "ab", "ab  cd"]
 
 
+def test_a_context_of_which_the_tokenizer_leaves_no_token_has_no_answer(loaded):
+    model, tokenizer = loaded
+    found = hf_attn.predict(model, {"question": QUESTION, "context": "\u200b"}, processor=tokenizer, top_k=3)[0]
+    assert found["answer"] == "" and found["start"] is None and np.isfinite(found["score"])
+
+
+@pytest.mark.parametrize("stride", [0, 5, 40, 4000])
+def test_as_many_answers_as_asked_of_a_long_context_each_once_whatever_the_stride(loaded, stride):
+    model, tokenizer = loaded
+    spans.keep(model, Spans(), stride)
+    found = hf_attn.predict(model, {"question": QUESTION, "context": LONG}, processor=tokenizer, top_k=40)[0]["answers"]
+    assert len({(one["start"], one["end"]) for one in found}) == 40
+    assert all(one["answer"] == LONG[one["start"] : one["end"]] for one in found)
+
+
 def test_places_of_characters_that_a_window_does_not_hold_are_none():
     places = np.array([(-1, -1), (5, 8), (8, 12), (-1, -1)])
     assert tokens_of(places, 5, 8) == (1, 1) and tokens_of(places, 6, 12) == (1, 2)

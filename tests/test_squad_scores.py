@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 
 from hf_attn.tasks.targets.spans.found import Found
+from hf_attn.tasks.targets.spans.groups import kind_of, length_of
 from hf_attn.tasks.targets.spans.scoring import (
     best_share,
     best_threshold,
     exact_of,
     f1_of,
     golds_of,
-    kind_of,
-    length_of,
     normalized,
 )
 from hf_attn.tasks.targets.spans.spans import Spans

@@ -47,8 +47,8 @@ def predict(
         probability) and ``probabilities`` (by label, greatest first). Where an example may have several labels,
         ``label`` and ``score`` are lists of all with a probability of at least 0.5. For a regression: ``value``. For
         texts with a mask: ``token_str``, ``score``, ``sequence`` and ``tokens`` (``top_k`` of them, 5 by default). For
-        a model that goes on from a text: ``generated_text`` and ``continuation``. For a question: ``answer``, ``score``,
-        ``start`` and ``end`` in characters of the context; with ``top_k`` above 1 the best ``answers``.
+        a model that goes on from a text: ``generated_text`` and ``continuation``. For a question: ``answer``,
+        ``score``, ``start`` and ``end`` in characters of the context; with ``top_k`` above 1 the best ``answers``.
 
     Raises:
         InputError: No such model, inputs that it does not take or that cannot be read, pairs that do not fit.

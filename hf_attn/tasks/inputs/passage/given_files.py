@@ -55,7 +55,8 @@ def read_files(
 
     names = [question or "question", context or "context"]
     if table is None:
-        table = questions_of(read_table(Path(path), delimiter=delimiter, encoding=encoding, texts=names))
+        table = read_table(Path(path), delimiter=delimiter, encoding=encoding, texts=names)
+    table = questions_of(table)
     refuse(missing({str(path): table}, names))
     refuse(why for name in names if (why := unusable(table, name)))
     columns = [list(table[name]) for name in names]

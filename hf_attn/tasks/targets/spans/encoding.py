@@ -175,15 +175,17 @@ def _tell_without(splits: dict[str, Dataset], without: dict[str, int]) -> None:
         log.info("questions without an answer: %s", told)
 
 
-def tell_unlearnt(rows: Any, split: Dataset) -> None:
-    """Say which answers of a split lie whole in none of its windows: they are learnt nowhere.
+def tell_unlearnt(rows: Any, split: Dataset, longest: int) -> None:
+    """Say which answers of a split lie whole in none of its windows, where they are learnt, or are too long to be said.
 
     Args:
         rows: windows, with their ``labels`` of :meth:`.spans.Spans.align`, and ``ids``.
         split: that they are of.
+        longest: tokens of an answer at most.
     """
+    ids, labels = np.asarray(rows["ids"][:]), np.asarray(rows["labels"][:])
     learnt = np.zeros(len(split), bool)
-    learnt[np.asarray(rows["ids"][:])[np.asarray(rows["labels"][:])[:, 0] > 0]] = True
+    learnt[ids[labels[:, 0] > 0]] = True
     lost = [row for row, answers in enumerate(split["labels"][:]) if answers and not learnt[row]]
     if lost:
         log.warning(
@@ -191,4 +193,13 @@ def tell_unlearnt(rows: Any, split: Dataset) -> None:
             "learnt as if there were none",
             len(lost),
             where(split, lost),
+        )
+    long = np.unique(ids[(labels[:, 0] > 0) & (labels[:, 2] - labels[:, 1] >= longest)]).tolist()
+    if long:
+        log.warning(
+            "train: the first answer of %d questions has more than %d tokens (%s): none such is ever said; raise "
+            "max_answer_length",
+            len(long),
+            longest,
+            where(split, long),
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ....interface.plotting import BLUE, GREY, ORANGE, Picture, canvas, styled
-from .scoring import grouped
+from .groups import grouped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

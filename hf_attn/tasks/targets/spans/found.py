@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -57,13 +57,14 @@ class Found:
     whole: int = 0
     context: str | None = None
     question: str | None = None
+    _known: dict[int, Candidate | None] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def joined(cls, items: Sequence[Found]) -> Found:
         """Return a question of its windows, in any order: the first one is that with the context."""
         first = next(item for item in items if item.context is not None)
         starts = np.cumsum([0, *(len(item.nones) for item in items)])
-        columns = {name: np.concatenate([getattr(item, name) for item in items]) for name in PARTS}
+        columns: dict[str, Any] = {name: np.concatenate([getattr(item, name) for item in items]) for name in PARTS}
         window = np.concatenate([item.window + start for item, start in zip(items, starts, strict=False)])
         return cls(**columns, window=window, whole=first.whole, context=first.context, question=first.question)
 
@@ -96,7 +97,9 @@ class Found:
 
     def best(self, longest: int) -> Candidate | None:
         """Return the most probable part of at most ``longest`` tokens; None where the context leaves no token."""
-        return next(iter(self.ranked(longest, 1)), None)
+        if longest not in self._known:
+            self._known[longest] = next(iter(self.ranked(longest, 1)), None)
+        return self._known[longest]
 
     def ranked(self, longest: int, count: int) -> list[Candidate]:
         """Return the most probable parts of at most ``longest`` tokens, each once, the greatest first."""

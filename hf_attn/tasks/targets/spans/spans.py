@@ -16,6 +16,7 @@ from ..words import Described
 from . import scoring
 from .answers import described, said_of
 from .found import Candidate, Found, log_probabilities, logits_of, outputs, tokens_of
+from .groups import report
 from .options import Options
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ class Spans:
 
     def report(self, predictions: Predictions) -> str:
         """Return the scores by length of answer and by kind of question, and of both kinds of answer, as text."""
-        return scoring.report(self, self.judged(predictions), predictions)
+        return report(self, self.judged(predictions), predictions)
 
     def row_losses(self, predictions: Predictions) -> np.ndarray:
         """(rows,) mean loss of the windows of each context."""
