@@ -12,12 +12,14 @@ import pandas as pd
 from tiny_bert import WORDS as TINY_WORDS
 from tiny_bert import save_tiny_bert
 from tiny_histories import given, save_histories, without_labels
+from tiny_questions import questions_of, questions_without_answers, save_questions
 from tiny_translators import save_pairs, save_tiny_translator, source_file, sources_of, sources_without_targets
 from tiny_vit import picture, save_pictures, save_tiny_vit
 
 from hf_attn.recipes import (
     image_classification,
     language_modeling,
+    question_answering,
     recommendation,
     summarization,
     text_classification,
@@ -391,6 +393,69 @@ RECIPES = {
                 "cutmix of numbers": (["--problem", "regression", "--cutmix", "1"], "cutmix needs classes|label"),
                 "less than no tokens to merge": (["--token_merging", "-1"], "token"),
                 "stochastic depth above 1": (["--drop_path", "1.5"], "drop"),
+            },
+        ),
+        Recipe(
+            module=question_answering,
+            model=save_tiny_bert,
+            data=save_questions,
+            given=questions_of,
+            command=lambda data: [str(data / "test.jsonl")],
+            unlabelled=questions_without_answers,
+            auto="AutoModelForQuestionAnswering",
+            files=frozenset(
+                {"tokenizer.json", "tokenizer_config.json", "worst.jsonl", "figures/attention.png"}
+                | {"figures/f1_by_kind.png", "figures/no_answer.png"}
+            ),
+            learns=("--lr", "5e-3", "--head_lr", "5e-3", "--epochs", "8"),
+            drawn=("--config_options", '{"hidden_dropout_prob": 0.3}'),
+            alike=("--config_options", '{"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}'),
+            options=(
+                ("--lora", "4", "--attention", "cosine"),
+                ("--linear_probe", "true", "--max_answer_length", "2"),
+                ("--attention", "entmax15", "--attention_kwargs", '{"mix": 0.0}', "--learn_from", "first"),
+                ("--ema", "0.9", "--layer_decay", "0.8", "--stride", "0"),
+                ("--accumulation_steps", "2", "--max_length", "20", "--stride", "6", "--num_workers", "1"),
+                ("--metric=-loss", "--patience", "1", "--eval_every", "0.5", "--keep", "1"),
+                ("--precision", "bf16", "--freeze", "embeddings", "--metric", "best_f1"),
+            ),
+            only_scored=frozenset(),
+            labels=False,
+            answer="answer",
+            score="f1",
+            floor=0.5,
+            reported=("questions", "exact match", "no answer: said of", "tuned on the validation split"),
+            bad={
+                "no room for text": (["--max_length", "3"], "leave no room for text"),
+                "no tokens": (["--max_length", "0"], "max_length is 0: it must be above 0"),
+                "windows that never go on": (
+                    ["--max_length", "40", "--stride", "40"],
+                    "stride is 40: it must be below",
+                ),
+                "less than no stride": (["--stride", "-1"], "stride is -1: it must be at least 0"),
+                "answers of nothing": (["--max_answer_length", "0"], "max_answer_length is 0: it must be at least 1"),
+                "missing question": (["--question", "quest"], "no column 'quest'.*did you mean 'question'"),
+                "missing context": (["--context", "passage"], "no column 'passage'"),
+                "missing answers": (["--answers", "answer"], "no column 'answer'.*did you mean 'answers'"),
+                "missing places": (["--answer_start", "start"], "no column 'start'"),
+                "one column for both": (["--context", "question"], "given both as text"),
+                "questions for answers": (["--answers", "question"], "'question' is given both as text and as answers"),
+                "answers for contexts": (["--context", "answers", "--answers", "context"], "is not text"),
+                "unknown offsets": (["--offsets", "byte"], "offsets"),
+                "learning from none": (["--learn_from", "last"], "learn_from"),
+                "metric of another task": (
+                    ["--metric", "accuracy"],
+                    "unknown metric 'accuracy': expected one of",
+                ),
+                "a metric as others spell it": (["--metric", "exact"], "did you mean 'exact_match'"),
+                "questions that leave no room": (["--max_length", "5", "--stride", "1"], "tokens for their context"),
+                "labels": (["--label", "answers"], "unknown argument --label"),
+                "pairs": (["--text_pair", "context"], "text_pair"),
+                "smoothing": (["--label_smoothing", "0.1"], "label_smoothing"),
+                "mistakes of several groups": (
+                    ["--stride", "-1", "--max_answer_length", "0", "--lr", "-1"],
+                    "(?=.*stride is -1)(?=.*max_answer_length is 0)(?=.*lr is -1.0)",
+                ),
             },
         ),
         Recipe(translation, answer="translation_text", score="bleu", reported=("BLEU", "13a", "worst"), **WRITING),

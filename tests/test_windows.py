@@ -1,5 +1,7 @@
 """Texts in windows: every word is answered once, where it has most context, whatever the tokenizer."""
 
+import itertools
+
 import numpy as np
 import pytest
 from tiny_bert import save_tiny_bert
@@ -84,11 +86,33 @@ def test_what_is_read_before_is_before_each_window():
     assert len(pieces) > 2
     for inputs, places in pieces:
         assert inputs["input_ids"][1 : 1 + len(before)] == before and len(inputs["input_ids"]) <= 24
-        assert places[1 : 1 + len(before)] == [None] * len(before)
+        assert [place[0] for place in places if place] == [0] * len(before) + [1] * (
+            len(inputs["input_ids"]) - 3 - len(before)
+        )
+
+
+def test_the_windows_of_a_text_do_not_depend_on_the_texts_beside_it():
+    tokenizer = wordpiece(model_max_length=24)
+    texts, before = [" ".join(LONG), " ".join(LONG)], ["my card", "the machine at the station was yesterday"]
+    for overlap in (0.25, 3, 12):
+        together = in_windows(tokenizer, texts, before, overlap=overlap)
+        assert together == [
+            in_windows(tokenizer, [text], [one], overlap=overlap)[0] for text, one in zip(texts, before, strict=True)
+        ]
+
+
+def test_windows_overlap_by_so_many_tokens():
+    text = " ".join(LONG)
+    for inputs, after in itertools.pairwise(
+        in_windows(wordpiece(model_max_length=24), [text], ["my card"], overlap=5)[0]
+    ):
+        places, following = (one[1] for one in (inputs, after))
+        shared = {place for place in places if place and place[0]} & {place for place in following if place}
+        assert len(shared) == 5
 
 
 def test_what_is_read_before_may_not_fill_the_window():
-    with pytest.raises(InputError, match="too few are left for the text"):
+    with pytest.raises(InputError, match=r"leaves too few of 16 tokens for them \(rows 0, from 0\)"):
         in_windows(
             wordpiece(model_max_length=16), ["my card"], ["the machine at the station was slow yesterday, please"]
         )

@@ -115,12 +115,13 @@ def list_command(argv: list[str]) -> None:
 
 
 def predict_command(argv: list[str]) -> None:
-    """Classify, tag or translate texts, or classify images, with a run or another model."""
+    """Classify, tag or translate texts, answer questions, or classify images, with a run or another model."""
     parser = Parser(
         prog="hf-attn predict",
         description=predict_command.__doc__,
         epilog="examples:\n  hf-attn predict runs/banking 'my card was swallowed'\n"
         "  hf-attn predict runs/banking mails.csv --text body --output intents.jsonl\n"
+        "  hf-attn predict runs/squad 'Who came first?' --context 'Ada came first.'\n"
         "  hf-attn predict runs/flowers photo.jpg holiday/ --top_k 3\n"
         "  hf-attn predict runs/translator mails.csv --generation '{\"num_beams\": 4}' --output mails.jsonl",
         formatter_class=argparse.RawDescriptionHelpFormatter,

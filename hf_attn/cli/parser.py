@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 
 from ..errors import InputError
 
-OF_FILES = ("text", "text_pair", "image", "history", "candidate", "ratings", "separator")
+OF_FILES = ("text", "text_pair", "image", "history", "candidate", "ratings", "separator", "question", "context")
 """Options that say which columns of a FILE are read; an input has some of them, its ``COLUMNS``."""
 
 
@@ -34,6 +34,12 @@ def columns_of_files(parser: argparse.ArgumentParser) -> None:
         "--ratings", metavar="COLUMN", help="column of the ratings of the histories in FILE (default: ratings, or none)"
     )
     option("--separator", metavar="TEXT", help="between the texts of a history that is one text (default: lists)")
+    option("--question", metavar="COLUMN", help="column of the questions in FILE (default: question)")
+    option(
+        "--context",
+        metavar="COLUMN|TEXT",
+        help="column of the contexts of questions in FILE (default: context); or the context itself",
+    )
     option("--delimiter", metavar="CHARACTER", help="between the fields of a csv or tsv FILE (default: , and tab)")
     option("--encoding", metavar="NAME", help="of a FILE of text, such as cp1252 or shift_jis (default: UTF-8)")
 

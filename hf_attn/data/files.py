@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,9 +47,12 @@ CURES = {
 }
 
 
+VERSION = re.compile(r"[-_]v\d+(\.\d+)*$")
+
+
 def split_of(name: str) -> str | None:
-    """The split that a name stands for; those of Universal Dependencies end in ``-ud-train`` and its like."""
-    last = name.lower().rpartition("-ud-")[2]
+    """The split that a name stands for: also of ``en_ewt-ud-train`` and its like, and of ``dev-v2.0``."""
+    last = VERSION.sub("", name.lower().rpartition("-ud-")[2])
     return next((split for split, names in SPLITS.items() if last in names), None)
 
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset, DatasetDict
 
+    from .sources import Shaped
     from .splitting import Cut
 
 
@@ -47,6 +48,7 @@ def load(
     inside: bool = False,
     unlabelled: str | None = None,
     cutting: Cut | None = None,
+    shaped: Shaped | None = None,
 ) -> DatasetDict:
     """Load the splits that the arguments name, and cut from train those that are missing.
 
@@ -59,6 +61,7 @@ def load(
         inside: also take texts out of columns of objects, and out of parallel files.
         unlabelled: file, folder or Hub id of rows without labels, to be predicted.
         cutting: what takes missing splits from train, where rows are not to be drawn.
+        shaped: makes rows of what a split holds, such as questions of passages.
 
     Raises:
         InputError: whatever cannot be used.
@@ -82,6 +85,7 @@ def load(
         skip_bad_rows=args.skip_bad_rows,
         inside=inside,
         cutting=cutting,
+        shaped=shaped,
     )
     if unlabelled is None:
         return splits

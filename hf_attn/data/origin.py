@@ -21,7 +21,8 @@ class Origin:
 
     Attributes:
         places: names of files, or of the split as its source calls it.
-        units: what is counted in each place: ``line`` (from 1), ``row`` (from 0), or ``file`` where a place is a row.
+        units: what is counted in each place: ``line`` (from 1), ``row`` or such as ``question`` (from 0), or ``file``
+            where a place is a row.
         place: (rows,) of each row, an index into ``places``.
         number: (rows,) of each row.
         unusable: why a column can be neither text nor label, by name.
@@ -72,6 +73,17 @@ def select(split: Dataset, rows: Any) -> Dataset:
     return chosen
 
 
+def made_of(made: Dataset, split: Dataset, rows: np.ndarray, unit: str) -> Dataset:
+    """Note that the rows of a split were made of rows of another, some of several, and are counted in its places."""
+    if origin := _origins.get(split):
+        place = origin.place[rows]
+        number = np.zeros(len(rows), np.int64)
+        for one in np.unique(place):
+            number[place == one] = np.arange((place == one).sum())
+        _origins[made] = Origin(origin.places, (unit,) * len(origin.places), place, number)
+    return made
+
+
 def joined(whole: Dataset, parts: Sequence[Dataset]) -> Dataset:
     """Note that the rows of a split are those of its parts, one after the other."""
     found = [_origins[part] for part in parts]
@@ -116,5 +128,5 @@ def where(split: Dataset, rows: Sequence[int]) -> str:
         elif unit == "line":
             told.append(f"line{'s' * (len(numbers) > 1)} {listing(numbers)} of {name}")
         else:
-            told.append(f"row{'s' * (len(numbers) > 1)} {listing(numbers)} of {name}, from 0")
+            told.append(f"{unit}{'s' * (len(numbers) > 1)} {listing(numbers)} of {name}, from 0")
     return listing(told)

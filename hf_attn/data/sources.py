@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Shaped = Callable[["Dataset"], "Dataset"]
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
@@ -48,6 +49,7 @@ def load_splits(
     skip_bad_rows: bool = False,
     inside: bool = False,
     cutting: Cut | None = None,
+    shaped: Shaped | None = None,
 ) -> DatasetDict:
     """Load ``train``, ``validation`` and ``test``; what is missing is cut from train.
 
@@ -75,6 +77,7 @@ def load_splits(
         inside: also take texts that a column of objects holds, and from a folder of parallel files, a file for each of
             the texts, which ends in its name.
         cutting: what takes missing splits from train; by default rows are drawn, as :func:`.splitting.cut` does.
+        shaped: makes rows of what a split holds, such as questions of passages.
 
     Raises:
         InputError: nothing to read there, a file that cannot be used, no train split, a column that is not there,
@@ -84,6 +87,7 @@ def load_splits(
     given = Source(source, subset, image, delimiter, encoding, revision, data_dir, tuple(texts), inside)
     found = {name: origin.named(undecoded(split), name) for name, split in _find(given).items()}
     found = {name: lifted(split, texts) for name, split in found.items()} if inside else found
+    found = {name: shaped(split) for name, split in found.items()} if shaped else found
     splits = _named(found, source)
     columns = [label] if isinstance(label, str) else list(label or [])
     unlabelled = _take_unlabelled(splits, columns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,6 +65,36 @@ def cut(
         taken_out[name] = select(train, np.sort(order[taken]))
         left[taken] = False
     return {"train": select(train, np.sort(order[left])), **taken_out}
+
+
+def cut_groups(train: Dataset, shares: dict[str, float], seed: int, groups: Sequence[Hashable]) -> dict[str, Dataset]:
+    """Take splits from train, of which no group comes apart; see :func:`cut`.
+
+    Args:
+        train: all rows.
+        shares: of train's rows, by the name of the split they become, which gets so many or, by a group, more.
+        seed: all that the choice depends on.
+        groups: of each row, such as its document.
+
+    Raises:
+        InputError: too few rows or groups, or a share that is none.
+    """
+    numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+    if len(numbers) < LEAST * (1 + len(shares)):
+        return cut(train, shares, seed)
+    of_row = np.array([numbers[group] for group in groups])
+    order = np.random.default_rng(seed).permutation(len(numbers)).tolist()
+    sizes, rows = np.bincount(of_row), len(train)
+    goes = np.full(len(numbers), "train", dtype=object)
+    for name, share in shares.items():
+        taken = 0
+        while order and taken < max(LEAST, round(share * rows)):
+            goes[(one := order.pop())] = name
+            taken += sizes[one]
+    left = {name: np.flatnonzero(goes[of_row] == name) for name in ("train", *shares)}
+    if not 0 < sum(shares.values()) < 1 or len(left["train"]) < LEAST:
+        return cut(train, shares, seed)
+    return {name: select(train, chosen) for name, chosen in left.items()}
 
 
 def _share_out(classes: np.ndarray, left: np.ndarray, size: int) -> np.ndarray:

@@ -33,7 +33,8 @@ def predict(
         run: A run folder, any model folder or Hub id, or a model in hand.
         inputs: For a model of texts: the texts; longer ones are cut to what the model takes. For one of images: files,
             pillow images, or (height, width, 3) uint8 arrays. A list, tuple, generator, array, or one column of pandas,
-            polars, datasets or arrow.
+            polars, datasets or arrow. For one of questions: dicts of ``question`` and ``context``, one or several, or a
+            table with these columns.
         text_pair: A second text for each, for a model trained on pairs; a run that was trained otherwise is told so.
         top_k: Keep so many of the probabilities; all of them by default.
         batch_size: Inputs a forward pass; it never changes the results.
@@ -46,7 +47,8 @@ def predict(
         probability) and ``probabilities`` (by label, greatest first). Where an example may have several labels,
         ``label`` and ``score`` are lists of all with a probability of at least 0.5. For a regression: ``value``. For
         texts with a mask: ``token_str``, ``score``, ``sequence`` and ``tokens`` (``top_k`` of them, 5 by default). For
-        a model that goes on from a text: ``generated_text`` and ``continuation``.
+        a model that goes on from a text: ``generated_text`` and ``continuation``. For a question: ``answer``,
+        ``score``, ``start`` and ``end`` in characters of the context; with ``top_k`` above 1 the best ``answers``.
 
     Raises:
         InputError: No such model, inputs that it does not take or that cannot be read, pairs that do not fit.

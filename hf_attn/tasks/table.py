@@ -59,6 +59,7 @@ TASKS = {
     for task in (
         Task("text-classification", "text", "labels", "AutoModelForSequenceClassification"),
         Task("token-classification", "words", "tags", "AutoModelForTokenClassification"),
+        Task("question-answering", "passage", "spans", "AutoModelForQuestionAnswering"),
         Task("image-classification", "images", "labels", "AutoModelForImageClassification"),
         Task("translation", "text", "texts", "AutoModelForSeq2SeqLM"),
         Task("summarization", "text", "texts", "AutoModelForSeq2SeqLM"),

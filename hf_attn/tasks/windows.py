@@ -24,12 +24,16 @@ class Window:
             answers for.
         text: the whole text; None in all its windows but the first.
         spans: (words, 2) characters of each word of the text; of none but in the first window.
+        before: what was read before it, such as a question; None in all its windows but the first.
+        whole: place of the token that stands for the whole window, such as ``[CLS]``.
     """
 
     places: np.ndarray
     words: np.ndarray
     text: str | None = None
     spans: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+    before: str | None = None
+    whole: int = 0
 
     @cached_property
     def firsts(self) -> np.ndarray:
@@ -41,16 +45,21 @@ class Window:
     def of(cls, column: Mapping[str, Any]) -> Self:
         """Return a window as a table holds it: see :meth:`column`."""
         pairs = {name: np.asarray(column[name], np.int64).reshape(-1, 2) for name in ("places", "spans")}
-        return cls(pairs["places"], np.asarray(column["words"], np.int64), column["text"], pairs["spans"])
+        words = np.asarray(column["words"], np.int64)
+        return cls(pairs["places"], words, column["text"], pairs["spans"], column["before"], column["whole"])
 
     def column(self) -> dict[str, Any]:
         """Return the window as a cell of a table."""
         flat = {name: getattr(self, name).ravel().tolist() for name in ("places", "words", "spans")}
-        return {"text": self.text, **flat}
+        return {"text": self.text, "before": self.before, "whole": self.whole, **flat}
 
 
 def windows_of(
-    text: str, places: Sequence[Sequence[tuple[int, int] | None]], spans: Sequence[tuple[int, int]]
+    text: str,
+    places: Sequence[Sequence[tuple[int, int] | None]],
+    spans: Sequence[tuple[int, int]],
+    before: str | None = None,
+    wholes: Sequence[int] | None = None,
 ) -> list[Window]:
     """Return the windows of a text.
 
@@ -58,6 +67,8 @@ def windows_of(
         text: the whole one.
         places: characters of each token of each window; None where it is of another text, or the tokenizer's own.
         spans: characters of each word, in their order.
+        before: what was read before each window.
+        wholes: place of the token that stands for each window; by default the first.
     """
     span = np.asarray(spans, np.int64).reshape(-1, 2)
     arrays = [_array(one) for one in places]
@@ -66,8 +77,8 @@ def windows_of(
     found = []
     for number, (array, word) in enumerate(zip(arrays, words, strict=True)):
         mine = np.where((word >= 0) & (owner[word] == number), word, NONE) if len(span) else word
-        whole: dict[str, Any] = {} if number else {"text": text, "spans": span}
-        found.append(Window(array, mine, **whole))
+        first: dict[str, Any] = {} if number else {"text": text, "spans": span, "before": before}
+        found.append(Window(array, mine, **first, whole=wholes[number] if wholes else 0))
     return found
 
 

@@ -52,7 +52,9 @@ def reads_padding(model: PreTrainedModel, row: dict[str, list[int]], padding: Pa
 
 
 def _said(found: Any) -> torch.Tensor:
-    """What a model says: its logits, or the states of an encoder alone."""
+    """What a model says: its logits, those that a part begins and ends at each token, or an encoder's states."""
+    if "start_logits" in found:
+        return torch.stack([found.start_logits, found.end_logits], -1)
     said: torch.Tensor = found.logits if hasattr(found, "logits") else found.last_hidden_state
     return said
 

@@ -202,19 +202,47 @@ def parted(
     Raises:
         InputError: another kind of segments or removal, or a text with nothing but blanks.
     """
-    segments, removal = chosen(segments, SEGMENTS, "segments"), chosen(removal, REMOVALS, "removal")
     given = characters([one for one in (text, text_pair) if one is not None])
     if not any(one.strip() for one in given):
         raise InputError("the text to explain is empty: give one with words")
     tokenizer = fitted(tokenizer, model)
     prefix = prefix_of(model)
     encoded, places = located(tokenizer, prefix + given[0], given[1] if len(given) > 1 else None, known=known)
+    places = [_behind(len(prefix), place) for place in places]
+    if known:
+        own = special_ids(tokenizer)
+        places = [None if one in own else place for one, place in zip(encoded["input_ids"], places, strict=True)]
+    return in_parts(model, tokenizer, given, encoded, places, segments=segments, removal=removal)
+
+
+def in_parts(
+    model: PreTrainedModel,
+    tokenizer: Any,
+    given: Sequence[str],
+    encoded: dict[str, list[int]],
+    places: Sequence[Place | None],
+    *,
+    segments: str | None = None,
+    removal: str | None = None,
+) -> TextParts:
+    """Return one or two texts, of which tokens and their places are known, in parts; see :func:`parted`.
+
+    Args:
+        model: that reads them.
+        tokenizer: of the model, fitted to it.
+        given: the texts.
+        encoded: token ids and what goes with them.
+        places: where each token stands.
+        segments: as there.
+        removal: as there.
+
+    Raises:
+        InputError: as there.
+    """
+    segments, removal = chosen(segments, SEGMENTS, "segments"), chosen(removal, REMOVALS, "removal")
     check_token_ids([encoded["input_ids"]], model, tokenizer)
     tokens = tokenizer.convert_ids_to_tokens(encoded["input_ids"])
     own = special_ids(tokenizer)
-    places = [_behind(len(prefix), place) for place in places]
-    if known:
-        places = [None if one in own else place for one, place in zip(encoded["input_ids"], places, strict=True)]
     if all(place is None for place in places):  # a tokenizer in Python tells no places
         text_tokens = [at for at, number in enumerate(encoded["input_ids"]) if number not in own]
         groups, parts = [[at] for at in text_tokens], [Part(str(tokens[at])) for at in text_tokens]

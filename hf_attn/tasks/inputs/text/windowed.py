@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Size = tuple["int | None", "float | int"]
+"""Tokens of a window, and what of it is read again in the next one."""
 Align = Callable[[Mapping[str, Any], Window], "list[int] | None"]
 """Makes a row's annotation the labels of a window of it: of its tokens, or whatever a target learns from; None where
 the window holds nothing to learn."""
@@ -30,17 +32,23 @@ BEFORE = "before"
 
 
 def windowed(
-    splits: DatasetDict, tokenizer: Any, max_length: int | None, accelerator: Accelerator, align: Align | None = None
+    splits: DatasetDict,
+    tokenizer: Any,
+    max_length: int | None,
+    accelerator: Accelerator,
+    align: Align | None = None,
+    overlap: float | int = 0.25,
 ) -> DatasetDict:
     """Make the rows of a run, one a window, in memory.
 
     Args:
-        splits: with ``text``, ``words`` (characters of each word, start and end in turn; may be empty), ``before``
-            where something is read before each window, and ``labels`` where there are any.
+        splits: with ``text``, ``words`` (characters of each word, start and end in turn) where there are any,
+            ``before`` where something is read before each window, and ``labels`` where there are any.
         tokenizer: of transformers.
         max_length: tokens of a window, special ones included.
         accelerator: whose main process shows a bar.
         align: of the target; without it nothing is said of labels.
+        overlap: of windows, as of :func:`.pieces.in_windows`.
 
     Returns:
         For each split the tokenizer's columns, ``labels``, and ``ids``, the number of the row that a window is of. What
@@ -54,7 +62,7 @@ def windowed(
     made = {}
     for name, split in splits.items():
         tell_lookalikes(split, tokenizer, ["text"], name)
-        table = _table(split, tokenizer, max_length, align, name, accelerator.is_main_process)
+        table = _table(split, tokenizer, (max_length, overlap), align, name, accelerator.is_main_process)
         made[name] = Dataset(table)
         longest = limit(tokenizer, max_length)
         if longest is not None and len(table) > len(split):
@@ -62,9 +70,7 @@ def windowed(
     return DatasetDict(made)
 
 
-def _table(
-    split: Dataset, tokenizer: Any, max_length: int | None, align: Align | None, name: str, progress: bool
-) -> Any:
+def _table(split: Dataset, tokenizer: Any, size: Size, align: Align | None, name: str, progress: bool) -> Any:
     import pyarrow
 
     from ....interface.progress import bar
@@ -72,7 +78,8 @@ def _table(
     types = {"input_ids": pyarrow.int32(), "attention_mask": pyarrow.int8(), "token_type_ids": pyarrow.int8()}
     numbers = pyarrow.list_(pyarrow.int32())
     window_type = pyarrow.struct(
-        [("text", pyarrow.string()), *((part, numbers) for part in ("places", "words", "spans"))]
+        [("text", pyarrow.string()), ("before", pyarrow.string()), ("whole", pyarrow.int32())]
+        + [(part, numbers) for part in ("places", "words", "spans")]
     )
     labelled, learnt = align is not None and "labels" in split.column_names, name == "train"
     truth_type = split.features.arrow_schema.field("labels").type if labelled else None
@@ -80,10 +87,8 @@ def _table(
     for at in bar(range(0, len(split), CHUNK), desc=f"tokenize {name}", disable=not progress, leave=False):
         rows = split.select(range(at, min(at + CHUNK, len(split)))).to_list()
         columns: dict[str, list[Any]] = {}
-        for number, row, pieces in zip(
-            range(at, at + CHUNK), rows, _encoded(rows, tokenizer, max_length, at), strict=False
-        ):
-            windows = windows_for(row, pieces)
+        for number, row, pieces in zip(range(at, at + CHUNK), rows, _encoded(rows, tokenizer, size, at), strict=False):
+            windows = windows_for(row, pieces, tokenizer.cls_token_id)
             answered = sum(len(window.firsts) for window in windows)
             if len(windows[0].spans) > answered:
                 lost.append((number, len(windows[0].spans) - answered))
@@ -111,22 +116,33 @@ def _table(
     return pyarrow.Table.from_batches(batches)
 
 
-def _encoded(
-    rows: Sequence[Mapping[str, Any]], tokenizer: Any, max_length: int | None, first: int
-) -> list[list[Piece]]:
-    before = [row[BEFORE] for row in rows] if BEFORE in rows[0] else None
-    return in_windows(tokenizer, [row["text"] for row in rows], before, max_length, first=first)
+def _encoded(rows: Sequence[Mapping[str, Any]], tokenizer: Any, size: Size, first: int) -> list[list[Piece]]:
+    before, (max_length, overlap) = [row[BEFORE] for row in rows] if BEFORE in rows[0] else None, size
+    return in_windows(tokenizer, [row["text"] for row in rows], before, max_length, overlap=overlap, first=first)
 
 
-def windows_for(row: Mapping[str, Any], pieces: Sequence[Piece]) -> list[Window]:
-    """Return the windows of a row, of which ``pieces`` are the tokens."""
-    spans = row["words"]
-    places = [[None if place is None else place[1:] for place in found] for _, found in pieces]
-    return windows_of(row["text"], places, list(zip(spans[::2], spans[1::2], strict=True)))
+def windows_for(row: Mapping[str, Any], pieces: Sequence[Piece], whole: int | None = None) -> list[Window]:
+    """Return the windows of a row, of which ``pieces`` are the tokens.
+
+    Args:
+        row: as of :func:`windowed`.
+        pieces: of its text.
+        whole: id of the token that stands for a window; the first token does where there is none.
+    """
+    spans, before = row.get("words", ()), row.get(BEFORE)
+    source = int(before is not None)
+    places = [[place[1:] if place and place[0] == source else None for place in found] for _, found in pieces]
+    ids = [inputs["input_ids"] for inputs, _ in pieces]
+    wholes = [one.index(whole) if whole in one else 0 for one in ids]
+    return windows_of(row["text"], places, list(zip(spans[::2], spans[1::2], strict=True)), before, wholes)
 
 
 def window_batches(
-    rows: Sequence[Mapping[str, Any]], tokenizer: Any, model: PreTrainedModel, batch_size: int
+    rows: Sequence[Mapping[str, Any]],
+    tokenizer: Any,
+    model: PreTrainedModel,
+    batch_size: int,
+    overlap: float | int = 0.25,
 ) -> Iterator[dict[str, Any]]:
     """Yield batches of the windows of rows that a trained model takes, longest first, with the ``ids`` of the rows.
 
@@ -138,14 +154,15 @@ def window_batches(
         tokenizer: of the model.
         model: a trained one.
         batch_size: windows of a batch.
+        overlap: of windows, as of :func:`.pieces.in_windows`.
 
     Raises:
         InputError: texts with tokens that the model has no embeddings for.
     """
     tokenizer = fitted(tokenizer, model)
     made: list[dict[str, Any]] = []
-    for number, (row, pieces) in enumerate(zip(rows, _encoded(rows, tokenizer, None, 0), strict=True)):
-        for window, (inputs, _) in zip(windows_for(row, pieces), pieces, strict=True):
+    for number, (row, pieces) in enumerate(zip(rows, _encoded(rows, tokenizer, (None, overlap), 0), strict=True)):
+        for window, (inputs, _) in zip(windows_for(row, pieces, tokenizer.cls_token_id), pieces, strict=True):
             made.append({**inputs, "ids": number, "window": window.column()})
     check_token_ids([row["input_ids"] for row in made], model, tokenizer)
     pad = padding(model)
