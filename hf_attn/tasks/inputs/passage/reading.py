@@ -76,7 +76,9 @@ def _groups(train: Dataset, args: Options) -> list[Any]:
     """The article of each row, or its passage where titles tell few apart."""
     if "title" in train.column_names and len(set(titles := train["title"][:])) >= ARTICLES:
         return list(titles)
-    return list(train[args.context][:]) if args.context in train.column_names else list(range(len(train)))
+    if args.context not in train.column_names:
+        return list(range(len(train)))
+    return list(map(str, train[args.context][:]))
 
 
 def _tell_shared(splits: DatasetDict, args: Options) -> None:
@@ -92,13 +94,12 @@ def _tell_shared(splits: DatasetDict, args: Options) -> None:
 def _named(split: Dataset, args: Options, kept: Sequence[str]) -> Dataset:
     from datasets import Value
 
-    texts = {"text": split[args.context][:], BEFORE: split[args.question][:]}
-    held = [*kept, *data.id_columns(split, [args.question, args.context])]
-    made = split.select_columns([name for name in split.column_names if name in held])
-    for name, values in texts.items():
-        made = made.remove_columns([name]) if name in made.column_names else made
-        made = made.add_column(name, characters(values), feature=Value("large_string"))
-    return carry(made, split)
+    held = {*kept, *data.id_columns(split, [args.question, args.context])}.intersection(split.column_names) - {*OWN}
+    made = split
+    for own, column in zip(OWN, (args.context, args.question), strict=True):
+        made = made.add_column(f"__{own}__", characters(split[column][:]), feature=Value("large_string"))
+    made = made.select_columns([*sorted(held), *(f"__{own}__" for own in OWN)])
+    return carry(made.rename_columns({f"__{own}__": own for own in OWN}), split)
 
 
 def fitting(splits: DatasetDict, tokenizer: Any, args: Options) -> DatasetDict:

@@ -11,25 +11,24 @@ from ..words import Described
 from .scoring import exact_of, golds_of
 
 if TYPE_CHECKING:
-    from .found import Candidate, Found
-    from .spans import Spans
+    from .found import Candidate, Found, Rule
 
 COLUMNS = ("answer", "score", "start", "end", "no_answer", "answers")
 """What an answer may hold."""
 NO_ANSWER = "no answer"
 
 
-def said_of(target: Spans, item: Found, top_k: int | None = None) -> dict[str, Any]:
+def said_of(rule: Rule, item: Found, top_k: int | None = None) -> dict[str, Any]:
     """Return the answer to a question, and with ``top_k`` above 1 so many."""
-    best = target.best(item)
+    best = item.best(rule.longest)
     none = _none(item)
-    answer = none if best is None or target.says_none(item) else _answer(item, best)
+    answer = none if best is None or item.says_none(rule) else _answer(item, best)
     found = dict(answer)
-    if target.unanswerable:
+    if rule.threshold is not None:
         found["no_answer"] = none["score"]
     if top_k is not None and top_k > 1:
-        ranked = [_answer(item, one) for one in item.ranked(target.options.max_answer_length, top_k)]
-        if target.unanswerable and answer != none:
+        ranked = [_answer(item, one) for one in item.ranked(rule.longest, top_k)]
+        if rule.threshold is not None and answer != none:
             ranked = sorted([*ranked[1:], none], key=lambda one: -one["score"])
             ranked = [answer, *ranked]
         elif answer == none:
@@ -46,9 +45,9 @@ def _none(item: Found) -> dict[str, Any]:
     return {"answer": "", "score": math.exp(item.none), "start": None, "end": None}
 
 
-def described(target: Spans, item: Found, truth: Sequence[Mapping[str, Any]] | None) -> Described:
+def described(rule: Rule, item: Found, truth: Sequence[Mapping[str, Any]] | None) -> Described:
     """Return what is said of a question beside the truth."""
-    answer = said_of(target, item)
+    answer = said_of(rule, item)
     said = answer["answer"] or NO_ANSWER
     if truth is None:
         return Described(said, answer["score"])

@@ -14,17 +14,16 @@ from .gold import nearest
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from .found import Found
-    from .spans import Spans
+    from .found import Found, Rule
 
 CHARACTERS = re.compile(r"characters? (\d+)(?:\s*(?:-|to|,)\s*(\d+))?")
 
 
-def asked(target: Spans, item: Found, wanted: str | int | None = None, against: str | int | None = None) -> Asked:
+def asked(rule: Rule, item: Found, wanted: str | int | None = None, against: str | int | None = None) -> Asked:
     """Return what is explained of a question, of which the logits are known.
 
     Args:
-        target: what is predicted.
+        rule: how an answer is taken.
         item: the question, and the window that is explained.
         wanted: a part of the context as it is written, ``characters 10 to 15``, or ``no answer``; where a part stands
             several times, the one nearest to what the model says. By default what the model says.
@@ -33,12 +32,12 @@ def asked(target: Spans, item: Found, wanted: str | int | None = None, against: 
     Raises:
         InputError: there is no such part, or it does not lie whole in the window that is explained.
     """
-    best = target.best(item)
+    best = item.best(rule.longest)
     if best is None:
         raise InputError("the context leaves no token: there is no answer to explain")
     if wanted is None:
         name, pair = NO_ANSWER, (item.whole, item.whole)
-        if not target.says_none(item):
+        if not item.says_none(rule):
             name, pair = _part(item, best.start, best.end)
     else:
         name, pair = _named(item, str(wanted), best.start, "target")

@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ....training.evaluation import Predictions
+    from .found import Rule
     from .scoring import Judged
-    from .spans import Spans
 
 
-def pictures(target: Spans, judged: Judged, predictions: Predictions) -> list[Picture]:
+def pictures(rule: Rule, judged: Judged, predictions: Predictions) -> list[Picture]:
     """Return what can be drawn of predictions whose truth is known."""
     groups = {what: some for what, some in grouped(judged, predictions).items() if some}
     caption = "F1 on the test split by length of the answer" + (" and by kind of question" if len(groups) > 1 else "")
     found = [Picture("f1_by_kind.png", caption, partial(f1_by_group, judged, groups))]
-    if target.unanswerable and judged.of_both:
+    if rule.threshold is not None and judged.of_both:
         caption = "How sure the model is that there is no answer, of the test split's questions"
         found.append(Picture("no_answer.png", caption, partial(margins, judged)))
     return found

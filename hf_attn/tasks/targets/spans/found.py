@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,6 +28,19 @@ class Candidate(NamedTuple):
     def of(self, context: str) -> str:
         """Return its text."""
         return context[self.start : self.end]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How an answer is taken of what a model says.
+
+    Attributes:
+        longest: tokens of an answer at most.
+        threshold: what the log-odds of no answer must exceed for none to be said; None always says one.
+    """
+
+    longest: int
+    threshold: float | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +114,15 @@ class Found:
         if longest not in self._known:
             self._known[longest] = next(iter(self.ranked(longest, 1)), None)
         return self._known[longest]
+
+    def margin(self, rule: Rule) -> float:
+        """Return the log-odds of no answer against the most probable one, above the threshold."""
+        best = self.best(rule.longest)
+        return math.inf if best is None else self.none - best.score - (rule.threshold or 0.0)
+
+    def says_none(self, rule: Rule) -> bool:
+        """Return whether none is said."""
+        return self.best(rule.longest) is None or (rule.threshold is not None and self.margin(rule) > 0)
 
     def ranked(self, longest: int, count: int) -> list[Candidate]:
         """Return the most probable parts of at most ``longest`` tokens, each once, the greatest first."""

@@ -14,8 +14,8 @@ from .scoring import best_share, mean
 
 if TYPE_CHECKING:
     from ....training.evaluation import Predictions
+    from .found import Rule
     from .scoring import Judged
-    from .spans import Spans
 
 LENGTHS = ((1, 1), (2, 2), (3, 5), (6, 10), (11, math.inf))
 """Words of an answer, by which scores are shown."""
@@ -51,7 +51,7 @@ def grouped(judged: Judged, predictions: Predictions) -> dict[str, dict[str, np.
     return {what: {one: np.flatnonzero(columns[what] == one) for one in names} for what, names in found.items()}
 
 
-def report(target: Spans, judged: Judged, predictions: Predictions) -> str:
+def report(rule: Rule, judged: Judged, predictions: Predictions) -> str:
     """Return the scores of groups of questions as text."""
     groups = {"all": np.arange(len(judged.f1))}
     for what, some in grouped(judged, predictions).items():
@@ -61,18 +61,18 @@ def report(target: Spans, judged: Judged, predictions: Predictions) -> str:
     for name, rows in groups.items():
         one = judged.of(rows)
         lines.append(f"{name:<{width}}  {len(rows):>9,}  {mean(one.exact):>11.4f}  {mean(one.f1):>6.4f}")
-    if target.unanswerable or judged.of_both:
-        lines += ["", _of_none(target, judged)]
+    if rule.threshold is not None or judged.of_both:
+        lines += ["", _of_none(rule, judged)]
     return "\n".join(lines) + "\n"
 
 
-def _of_none(target: Spans, judged: Judged) -> str:
+def _of_none(rule: Rule, judged: Judged) -> str:
     right = int((judged.none & ~judged.has).sum())
     told = f"no answer: said of {int(judged.none.sum()):,} questions, right of {right:,}; it holds of "
     told += f"{int((~judged.has).sum()):,}. "
-    if not target.unanswerable:
+    if rule.threshold is None:
         return told + "Trained on questions that all have one, the model always gives an answer."
-    told += f"Threshold {target.threshold:.4f}, tuned on the validation split."
+    told += f"Threshold {rule.threshold:.4f}, tuned on the validation split."
     if not judged.of_both:
         return told
     exact, f1 = best_share(judged, judged.part_exact), best_share(judged, judged.part_f1)

@@ -16,8 +16,7 @@ from ....errors import InputError
 
 if TYPE_CHECKING:
     from ....training.evaluation import Predictions
-    from .found import Found
-    from .spans import Spans
+    from .found import Found, Rule
 
 METRICS = {
     "f1": ("f1", "F1 of words"),
@@ -111,26 +110,26 @@ class Judged:
         return bool(self.has.any() and not self.has.all())
 
 
-def judged(target: Spans, items: Sequence[Found], truth: Sequence[Sequence[Mapping[str, Any]]]) -> Judged:
+def judged(rule: Rule, items: Sequence[Found], truth: Sequence[Sequence[Mapping[str, Any]]]) -> Judged:
     """Return how right each question is.
 
     Args:
-        target: what is predicted.
+        rule: how an answer is taken.
         items: what a model says, one a question.
         truth: the answers, likewise; empty where there is none.
     """
-    second = target.unanswerable or not all(truth)  # scored as SQuAD 2.0
+    second = rule.threshold is not None or not all(truth)  # scored as SQuAD 2.0
     rows = []
     for item, answers in zip(items, truth, strict=True):
         texts = [one["text"] for one in answers]
         golds = golds_of(texts) if second else [normalized(text) for text in texts]
-        best, none = target.best(item), target.says_none(item)
+        best, none = item.best(rule.longest), item.says_none(rule)
         text = "" if best is None else best.of(item.context or "")
         part = exact_of(text, golds), f1_of(text, golds, empty=second)
         empty = exact_of("", golds), f1_of("", golds, empty=second)
         losses = item.losses([(one["start"], one["end"]) for one in answers])
         said = empty if none else part
-        rows.append((*said, *part, bool(text), target.margin(item), none, bool(answers), losses.sum(), len(losses)))
+        rows.append((*said, *part, bool(text), item.margin(rule), none, bool(answers), losses.sum(), len(losses)))
     return Judged(*(np.array(column) for column in zip(*rows, strict=True)))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,7 +14,7 @@ from .. import bootstrap
 from ..words import Described
 from . import scoring
 from .answers import described, said_of
-from .found import Candidate, Found, log_probabilities, logits_of, outputs, tokens_of
+from .found import Found, Rule, log_probabilities, logits_of, outputs, tokens_of
 from .groups import report
 from .options import Options
 
@@ -117,22 +116,14 @@ class Spans:
             raise InputError(f"metric {name!r} has no value on the validation split: it has no question {lacks}")
         return asked or name
 
-    def best(self, item: Found) -> Candidate | None:
-        """Return the most probable part of a context, whether or not none is said."""
-        return item.best(self.options.max_answer_length)
-
-    def margin(self, item: Found) -> float:
-        """Log-odds of no answer against the most probable one, above the threshold; none is said where above 0."""
-        best = self.best(item)
-        return math.inf if best is None else item.none - best.score - self.threshold
-
-    def says_none(self, item: Found) -> bool:
-        """Return whether none is said."""
-        return self.best(item) is None or (self.unanswerable and self.margin(item) > 0)
+    @property
+    def rule(self) -> Rule:
+        """How an answer is taken of what a model says."""
+        return Rule(self.options.max_answer_length, self.threshold if self.unanswerable else None)
 
     def judged(self, predictions: Predictions) -> Judged:
         """Return how right each question is."""
-        return scoring.judged(self, predictions.outputs, scoring.checked(predictions))
+        return scoring.judged(self.rule, predictions.outputs, scoring.checked(predictions))
 
     def tuned(self, predictions: Predictions) -> Spans:
         """Return the same with the threshold that gives these predictions, of the validation split, their best F1."""
@@ -159,7 +150,7 @@ class Spans:
 
     def report(self, predictions: Predictions) -> str:
         """Return the scores by length of answer and by kind of question, and of both kinds of answer, as text."""
-        return report(self, self.judged(predictions), predictions)
+        return report(self.rule, self.judged(predictions), predictions)
 
     def row_losses(self, predictions: Predictions) -> np.ndarray:
         """(rows,) mean loss of the windows of each context."""
@@ -176,7 +167,7 @@ class Spans:
         """Return what is explained of a question: an answer; see :func:`.asked.asked`."""
         from .asked import asked
 
-        return asked(self, outputs, wanted, against)
+        return asked(self.rule, outputs, wanted, against)
 
     def say(self, outputs: Sequence[Found], top_k: int | None = None) -> list[dict[str, Any]]:
         """Return the answer to each question, one dict each.
@@ -186,12 +177,12 @@ class Spans:
         a model that may say so: the probability of none, likewise. ``answers``, with ``top_k`` above 1: the best so
         many, what is said first.
         """
-        return [said_of(self, item, top_k) for item in outputs]
+        return [said_of(self.rule, item, top_k) for item in outputs]
 
     def described(self, predictions: Predictions, rows: Sequence[int]) -> list[Described]:
         """Return what is said of some questions, and what answers them, in words."""
         truth = predictions.labels
-        return [described(self, predictions.outputs[row], None if truth is None else truth[row]) for row in rows]
+        return [described(self.rule, predictions.outputs[row], None if truth is None else truth[row]) for row in rows]
 
     def columns(self, predictions: Predictions) -> dict[str, Any]:
         """Columns of ``predictions.parquet``: question, label (texts), prediction, score and its characters."""
@@ -214,7 +205,7 @@ class Spans:
         """F1 by length of answer and by kind of question; how sure the model is that there is none."""
         from .figures import pictures
 
-        return pictures(self, self.judged(predictions), predictions)
+        return pictures(self.rule, self.judged(predictions), predictions)
 
     def summary(self, predictions: Predictions) -> str:
         """Return the report for a terminal."""
