@@ -12,7 +12,6 @@ from tiny_translators import FAMILIES, WORDS, pairs, save_tiny_translator, tiny_
 import hf_attn
 from hf_attn.cli.main import dispatch
 from hf_attn.errors import InputError
-from hf_attn.explain import explain
 from hf_attn.tasks.inputs import text
 from hf_attn.tasks.targets import texts
 from hf_attn.tasks.targets.texts.generation import greedy, outputs
@@ -228,12 +227,6 @@ def test_a_tokenizer_that_ends_no_text_is_refused():
     tokenizer.backend_tokenizer.post_processor = None
     with pytest.raises(InputError, match="puts no end token after a text"):
         target_of(tiny_translator("bart", tokenizer), tokenizer)
-
-
-def test_an_explanation_is_refused_in_a_line(tmp_path):
-    folder = save_tiny_translator(tmp_path / "model")
-    with pytest.raises(InputError, match="alignment"):
-        explain(folder, "the dog runs")
 
 
 def test_scores_need_targets_and_a_loss_that_is_finite():
