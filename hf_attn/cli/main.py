@@ -123,7 +123,7 @@ def predict_command(argv: list[str]) -> None:
         "  hf-attn predict runs/banking mails.csv --text body --output intents.jsonl\n"
         "  hf-attn predict runs/squad 'Who came first?' --context 'Ada came first.'\n"
         "  hf-attn predict runs/flowers photo.jpg holiday/ --top_k 3\n"
-        "  hf-attn predict runs/translator mails.csv --generation '{\"num_beams\": 4}' --output mails.jsonl",
+        "  hf-attn predict runs/en_de mails.csv --generation '{\"num_beams\": 4}'",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     option = parser.add_argument
