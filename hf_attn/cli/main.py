@@ -115,7 +115,7 @@ def list_command(argv: list[str]) -> None:
 
 
 def predict_command(argv: list[str]) -> None:
-    """Classify, tag or translate texts, answer questions, or classify images, with a run or another model."""
+    """Label texts or images, translate, or answer, by a run or another model."""
     parser = Parser(
         prog="hf-attn predict",
         description=predict_command.__doc__,
