@@ -15,6 +15,7 @@ from hf_attn.cli.main import dispatch
 from hf_attn.explain.case import Case
 from hf_attn.explain.methods import METHODS
 from hf_attn.tasks.inputs.text.embeddings import embedded_as
+from hf_attn.tasks.inputs.text.words import grouped
 
 FAITHFUL = ("occlusion", "lime", "kernel_shap", "partition_shap", "integrated_gradients", "grad_attention", "attention")
 SOURCE = "green dog sees house."
@@ -218,6 +219,10 @@ class TestWordsThatFollow:
         found = explain(*writer, "the dog sees", method=method, target=0, faithfulness=True)
         assert len(found.weights) == 3 and np.isfinite(found.weights).all() and found.faithfulness["area"]
 
+    def test_a_text_that_leaves_no_room_is_refused(self, writer):
+        with pytest.raises(hf_attn.InputError, match="fills the 64 tokens"):
+            explain(*writer, "the dog sees the house " * 30)
+
     def test_what_it_reads_after_the_text_gets_no_weight_of_the_text(self, writer):
         found = explain(*writer, "the dog sees", method="attention")
         assert found.weights.sum() + sum(found.sinks.values()) == pytest.approx(1, abs=1e-6)
@@ -247,6 +252,9 @@ class TestWordsAtMasks:
         apart = [Case(*given, target="was", removal=removal).scores(row[None])[0] for row in keep]
         np.testing.assert_allclose(together, apart, atol=1e-6)
 
+    def test_masks_are_seen_in_the_text_that_is_printed(self, filler):
+        assert "my [MASK] was [MASK]" in str(explain(*filler, "my [MASK] was [MASK]", method="saliency"))
+
     def test_several_masks_are_explained_together(self, filler):
         case = Case(*filler, "my [MASK] was [MASK]", target="card swallowed")
         alone = [Case(*filler, "my [MASK] was [MASK]", target=one).score for one in ("card the", "the swallowed")]
@@ -267,3 +275,8 @@ class TestWordsAtMasks:
         with pytest.raises(hf_attn.InputError) as refused:
             explain(*filler, text, **how)
         assert message in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_a_blank_that_is_a_token_belongs_to_the_word_after_it():
+    places = [None, (0, 0, 3), (0, 3, 4), (0, 4, 5), (0, 5, 5), (0, 6, 7), (0, 7, 8), None]
+    assert grouped(["one 2 🐶 "], places) == [[1], [2, 3], [4, 5]]

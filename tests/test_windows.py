@@ -112,7 +112,7 @@ def test_windows_overlap_by_so_many_tokens():
 
 
 def test_what_is_read_before_may_not_fill_the_window():
-    with pytest.raises(InputError, match=r"leaves too few of 16 tokens for them \(rows 0, from 0\)"):
+    with pytest.raises(InputError, match=r"leaves too few of 16 tokens for 1 texts \(rows 0, from 0\)"):
         in_windows(
             wordpiece(model_max_length=16), ["my card"], ["the machine at the station was slow yesterday, please"]
         )

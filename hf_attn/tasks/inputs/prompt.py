@@ -94,6 +94,11 @@ def parted(
     if text_pair is not None:
         raise InputError(PAIR)
     found = text_parted(model, tokenizer, text, segments=segments, removal=removal)
+    longest = fitted(tokenizer, model).model_max_length
+    if found.batch["input_ids"].shape[1] >= longest:
+        raise InputError(
+            f"the text fills the {longest:,} tokens that the model takes: nothing can be added; shorten it"
+        )
     before, own, _ = split_frame(found.batch["input_ids"][0].tolist(), special_ids(tokenizer))
     own_tokens = slice(len(before), len(before) + len(own))
     return found.between(own_tokens, before or [start_token(tokenizer)], names=tokenizer.convert_ids_to_tokens)

@@ -83,22 +83,43 @@ def _number(wanted: str | int) -> int | None:
     return int(wanted) if isinstance(wanted, int) or re.fullmatch(r"-?\d{1,6}", str(wanted).strip()) else None
 
 
-def differing(own: Sequence[int], other: Sequence[int], tokens: Sequence[int], end: int, against: str) -> list[int]:
+def differing(
+    own: Sequence[int],
+    again: Sequence[int],
+    other: Sequence[int],
+    tokens: Sequence[int],
+    end: int,
+    against: str,
+    decode: Callable[[Sequence[int]], str],
+) -> list[int]:
     """Return the first token in which another text differs from the one written, with its number: [number, id].
 
     Args:
         own: ids of what was written.
+        again: what the tokenizer makes of the written text.
         other: ids of the other text.
         tokens: numbers of those that are meant.
         end: id of the token that ends a text.
         against: the other text, for the message.
+        decode: makes text of ids.
 
     Raises:
-        InputError: they differ elsewhere, or not at all.
+        InputError: they differ elsewhere, or not at all; the model writes in other tokens than the tokenizer; or the
+            other text begins with a token that is no letter of it.
     """
     pairs = enumerate(zip_longest(own, other, fillvalue=end))
     number, token = next(((at, two) for at, (one, two) in pairs if one != two), (-1, -1))
-    if number not in tokens or number >= len(own):
+    if list(own[: number + 1]) != list(again[: number + 1]) and list(other) != list(again):
+        raise InputError(
+            f"against {against!r}: the model writes its text in other tokens than its tokenizer does, so that no other "
+            "words can be put there; leave against out"
+        )
+    if number in tokens and (not (shown := decode([token]).strip()) or "\ufffd" in shown) and token != end:
+        raise InputError(
+            f"against {against!r}: it begins with a token of many words ({shown!r}), which is not compared; expected "
+            "another word"
+        )
+    if number not in tokens or number >= len(own) or list(other) == list(again):
         raise InputError(
             f"against {against!r}: its tokens differ from those that the model writes at another place, or nowhere; "
             "expected other words for those of target"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -84,13 +84,20 @@ def _between(text: str, *, read: bool) -> str:
     return words if read else f' <span class="unread" title="The model does not read this.">{words}</span> '
 
 
-def line(parts: Sequence[Part], weights: np.ndarray, *, colour: bool | None = None) -> str:
+def line(
+    parts: Sequence[Part],
+    weights: np.ndarray,
+    *,
+    colour: bool | None = None,
+    marks: Mapping[int, str] | None = None,
+) -> str:
     """Return the texts for a terminal: words shaded where it has colours, else as they are.
 
     Args:
         parts: of the texts.
         weights: (parts,).
         colour: whether to print colours; by default where standard output is a terminal that has them.
+        marks: tokens of the first text that are no parts and are shown as they are, by their place among the words.
     """
     colour = has_colour() if colour is None else colour
     sources: dict[int, list[str]] = {}
@@ -100,6 +107,8 @@ def line(parts: Sequence[Part], weights: np.ndarray, *, colour: bool | None = No
         word = printable(part.name[:200])
         words = sources.setdefault(part.source, [])
         words.append(word if shade is None else f"\x1b[48;5;{shade}m\x1b[38;5;16m{word}\x1b[0m")
+    for at, mark in (marks or {}).items():
+        sources.setdefault(0, []).insert(at, printable(mark))
     return "\n".join(" ".join(words) for words in sources.values())
 
 

@@ -45,6 +45,7 @@ class TextParts:
         pad: id of the padding token; None where the model knows none.
         side: of padding.
         aside: what a target is told of the whole input beside ``batch``: the window that says where its tokens stand.
+        known: special tokens that the text itself holds, such as masks.
         read_once: whether a decoder that looks up these tokens has written them itself, and does not read the text.
     """
 
@@ -58,6 +59,7 @@ class TextParts:
     pad: int | None
     side: str
     aside: dict[str, Any] = field(default_factory=dict)
+    known: tuple[str, ...] = ()
     read_once: bool = False
 
     def kept(self, keep: np.ndarray) -> dict[str, Tensor]:
@@ -144,7 +146,9 @@ class TextParts:
 
     def line(self, weights: np.ndarray, *, colour: bool | None = None) -> str:
         """Return the texts for a terminal, in colours of (parts,) weights."""
-        return attributed.line(self.parts, weights, colour=colour)
+        order = [pair for pair in attributed.items(self.part_of) if pair[0] >= 0 or self.tokens[pair[1]] in self.known]
+        marks = {at: self.tokens[token] for at, (part, token) in enumerate(order) if part < 0}
+        return attributed.line(self.parts, weights, colour=colour, marks=marks)
 
     def draw(self, weights: np.ndarray) -> Figure:
         """Draw the texts in colours of (parts,) weights."""
@@ -212,7 +216,7 @@ def parted(
     if known:
         own = special_ids(tokenizer)
         places = [None if one in own else place for one, place in zip(encoded["input_ids"], places, strict=True)]
-    return in_parts(model, tokenizer, given, encoded, places, segments=segments, removal=removal)
+    return replace(in_parts(model, tokenizer, given, encoded, places, segments=segments, removal=removal), known=known)
 
 
 def in_parts(

@@ -54,8 +54,8 @@ def in_windows(
         room = rooms(tokenizer, before or [""] * len(texts), longest, pair=before is not None)
         if before is not None and (short := np.flatnonzero(too_small(room, longest)).tolist()):
             raise InputError(
-                f"what is read before {len(short)} texts leaves too few of {longest} tokens for them (rows "
-                f"{listing([first + row for row in short])}, from 0): shorten it, or raise max_length"
+                f"what is read first, such as a question, leaves too few of {longest} tokens for {len(short)} texts "
+                f"(rows {listing([first + row for row in short])}, from 0): shorten it, or raise max_length"
             )
         if room.min() < 1:
             raise InputError(f"max_length {longest}: its special tokens leave no room for text")

@@ -19,19 +19,22 @@ WORD = re.compile(rf"[{UNSPACED}][{MARKS}]*|{LETTER}+(?:['\u2019-]{LETTER}+)*|[^
 
 
 def grouped(texts: Sequence[str], places: Sequence[Place | None]) -> list[list[int]]:
-    """Return the tokens of each word; words that one token spans are one."""
+    """Return the tokens of each word; words that one token spans are one, and a blank belongs to the word after it."""
     words = [[match.span() for match in WORD.finditer(text)] for text in texts]
     groups: list[list[int]] = []
+    blanks: list[int] = []
     last: tuple[int, int] | None = None  # the text and the word that the last group ends with
     for at, place in enumerate(places):
         if place is None:
-            last = None
+            last, blanks = None, []
             continue
         source, start, end = place
         over = [number for number, (left, right) in enumerate(words[source]) if left < end and start < right]
-        if over and last == (source, over[0]):
-            groups[-1].append(at)
+        if not over:
+            blanks.append(at)
+        elif last == (source, over[0]):
+            groups[-1] += [*blanks, at]
         else:
-            groups.append([at])
-        last = (source, over[-1]) if over else None
+            groups.append([*blanks, at])
+        last, blanks = ((source, over[-1]), []) if over else (last, blanks)
     return groups

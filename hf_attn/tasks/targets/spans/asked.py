@@ -92,4 +92,5 @@ def _part(item: Found, start: int, end: int, what: str = "target") -> tuple[str,
             f"{what} {context[start:end][:40]!r} lies in another window of the context than the one that is explained, "
             f"characters {item.places[0, 0]} to {item.places[-1, 1]}"
         )
-    return f"answer {context[start:end]!r}", (int(item.at[pair[0]]), int(item.at[pair[1]]))
+    read = context[int(item.places[pair[0], 0]) : int(item.places[pair[1], 1])]  # whole tokens: what can be answered
+    return f"answer {read.strip()!r}", (int(item.at[pair[0]]), int(item.at[pair[1]]))

@@ -48,8 +48,10 @@ def explained(
     if other is not None:
         lead = leading(ids, tokenizer.all_special_ids)
         text = said.text[:start] + other + said.text[end:]
-        instead = ids[:lead] + tokenizer(text_target=text, add_special_tokens=False)["input_ids"]
-        place, token = differing(ids, instead, tokens, int(tokenizer.eos_token_id), other)
+        given = tokenizer(text_target=[said.text, text], add_special_tokens=False, verbose=False)["input_ids"]
+        again, instead = (ids[:lead] + one for one in given)
+        end_of = int(tokenizer.eos_token_id)
+        place, token = differing(ids, again, instead, tokens, end_of, other, tokenizer.decode)
         places, chosen = [place, place], [ids[place], token]
     begun = torch.tensor([[model.generation_config.decoder_start_token_id, *ids[:-1]]], device=model.device)
 

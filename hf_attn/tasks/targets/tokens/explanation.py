@@ -53,9 +53,12 @@ def following(
     if other is not None:
         lead = leading(begun, tokenizer.all_special_ids)
         text = whole.text[: before + start] + other + whole.text[before + end :]
-        instead = begun[:lead] + tokenizer(text, add_special_tokens=False)["input_ids"]
+        given = tokenizer([whole.text, text], add_special_tokens=False, verbose=False)["input_ids"]
+        again, instead = (begun[:lead] + one for one in given)
         meant = [len(begun) + one for one in tokens]
-        place, token = differing(begun + more, instead, meant, int(tokenizer.eos_token_id or 0), other)
+        place, token = differing(
+            begun + more, again, instead, meant, int(tokenizer.eos_token_id or 0), other, tokenizer.decode
+        )
         columns, chosen = [place - len(begun)] * 2, [more[place - len(begun)], token]
     count = len(more)
     extended = parted.between(slice(None), after=more[:-1], names=tokenizer.convert_ids_to_tokens)
