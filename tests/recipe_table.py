@@ -73,6 +73,8 @@ class Recipe:
     score: str = "accuracy"
     floor: float = 0.8
     """What the tiny model reaches of the score."""
+    unlearnt: tuple[str, ...] = ()
+    """Ends of the names of parameters whose gradient is zero but for rounding."""
     says_rows: bool = True
     """Whether ``hf_attn.predict`` says of a row what it was scored by; a language model is scored by all its tokens."""
     tag: str = ""
@@ -409,7 +411,14 @@ RECIPES = {
             ),
             learns=("--lr", "5e-3", "--head_lr", "5e-3", "--epochs", "8"),
             drawn=("--config_options", '{"hidden_dropout_prob": 0.3}'),
-            alike=("--config_options", '{"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}'),
+            alike=(
+                *("--config_options", '{"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}'),
+                *("--lr", "1e-5"),
+            ),
+            unlearnt=(
+                "qa_outputs.bias",
+                "layer.1.output.LayerNorm.bias",
+            ),  # the same at all tokens: softmax is over them
             options=(
                 ("--lora", "4", "--attention", "cosine"),
                 ("--linear_probe", "true", "--max_answer_length", "2"),
