@@ -77,7 +77,7 @@ def _given(
         return (read_lines(path, encoding) if table is None else list(table["text"])), None, None, "text"
     try:
         if table is None:
-            table = read_table(path, delimiter=delimiter, encoding=encoding, texts=named("text", text, trained))
+            table = read_table(path, delimiter=delimiter, encoding=encoding, texts=named("text", trained))
     except InputError as error:
         raise error if ends_like_a_file(given[0]) else InputError(f"{error}{AS_TEXTS}") from None
     names = [column_name(table, text, path, trained), *([text_pair] if text_pair else [])]
