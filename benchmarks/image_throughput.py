@@ -90,9 +90,8 @@ def image_processor(args):
 
 
 def run_trainer(args, best, turns):
-    import torch
     from datasets import load_dataset
-    from transformers import AutoModelForImageClassification, Trainer, TrainingArguments
+    from transformers import AutoModelForImageClassification, Trainer
 
     from hf_attn.models.vision import resolution
     from hf_attn.tasks.inputs.images import Processing
@@ -104,22 +103,8 @@ def run_trainer(args, best, turns):
     resolution.set_image_size(model, args.image_size)
     model.register_forward_pre_hook(partial(count_images, turns), with_kwargs=True)
     speed = {"bf16": True, "optim": "adamw_torch_fused", "dataloader_num_workers": 2} if best else {}
-    settings = TrainingArguments(
-        output_dir=tempfile.mkdtemp(),
-        per_device_train_batch_size=args.batch_size,
-        per_device_eval_batch_size=2 * args.batch_size,
-        max_steps=args.steps,
-        learning_rate=args.lr,
-        weight_decay=0.01,
-        warmup_steps=0.06,
-        seed=args.seed,
-        use_cpu=not torch.cuda.is_available(),
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        remove_unused_columns=False,
-        **speed,
-    )
+    more = {"learning_rate": args.lr, "per_device_eval_batch_size": 2 * args.batch_size, "remove_unused_columns": False}
+    settings = race.trainer_settings(args, **more, **speed)
     trainer = Trainer(model, settings, train_dataset=make(rows["train"], train=True), callbacks=[turns.callback()])
     trainer.train()
     predictions = trainer.predict(make(rows["test"], train=False))

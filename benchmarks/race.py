@@ -8,6 +8,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 
@@ -54,6 +55,26 @@ class Turns:
             return fit(model, *positional, **keywords, after_step=[self.step])
 
         return fit_in_turns
+
+
+def trainer_settings(args, **more):
+    """transformers' TrainingArguments of a contestant; ``more`` is what it has besides."""
+    import torch
+    from transformers import TrainingArguments
+
+    return TrainingArguments(
+        output_dir=tempfile.mkdtemp(),
+        per_device_train_batch_size=args.batch_size,
+        max_steps=args.steps,
+        weight_decay=0.01,
+        warmup_steps=0.06,
+        seed=args.seed,
+        use_cpu=not torch.cuda.is_available(),
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        **more,
+    )
 
 
 def finish(accuracy):

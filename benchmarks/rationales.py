@@ -7,7 +7,7 @@
 A condition is a loss, or `none`, or `random_LOSS` (the same on spans of the same lengths at random places), and after a
 colon an attention variant. Runs of one seed share their head and the order of the examples. With --layers N the
 layers below the last N are frozen, without dropout, and run over the data once. The last layer is trained by the class
-token alone, which is all that the head reads: the same numbers for an eighth of the time. Each run is added to
+token alone, which is all that the head reads: the same numbers, and much faster. Each run is added to
 results/rationales.json, and one that is there already is not run again; the table is of them all.
 """
 

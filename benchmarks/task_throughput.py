@@ -101,25 +101,16 @@ TASKS = {
 
 def run_trainer(args, turns):
     import torch
-    from transformers import AutoTokenizer, Trainer, TrainingArguments
+    from transformers import AutoTokenizer, Trainer
 
     from hf_attn.training.launcher import choose_precision
 
     tokenizer = AutoTokenizer.from_pretrained(args.model)
     model, rows, collate = TASKS[args.task][0](args, tokenizer)
     model.register_forward_pre_hook(partial(count_tokens, turns, tokenizer.pad_token_id), with_kwargs=True)
-    settings = TrainingArguments(
-        output_dir=tempfile.mkdtemp(),
-        per_device_train_batch_size=args.batch_size,
-        max_steps=args.steps,
+    settings = race.trainer_settings(
+        args,
         learning_rate=1e-4,
-        weight_decay=0.01,
-        warmup_steps=0.06,
-        seed=args.seed,
-        use_cpu=not torch.cuda.is_available(),
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
         bf16=choose_precision(torch.device("cuda" if torch.cuda.is_available() else "cpu")) == "bf16",
         train_sampling_strategy="group_by_length",
         optim="adamw_torch_fused",

@@ -29,14 +29,12 @@ def count_tokens(turns, module, args, kwargs):
 
 
 def run_trainer(args, best, turns):
-    import torch
     from datasets import load_dataset
     from transformers import (
         AutoModelForSequenceClassification,
         AutoTokenizer,
         DataCollatorWithPadding,
         Trainer,
-        TrainingArguments,
     )
 
     tokenizer = AutoTokenizer.from_pretrained(args.model)
@@ -46,21 +44,8 @@ def run_trainer(args, best, turns):
     model = AutoModelForSequenceClassification.from_pretrained(args.model, num_labels=2)
     model.register_forward_pre_hook(partial(count_tokens, turns), with_kwargs=True)
     speed = {"bf16": True, "train_sampling_strategy": "group_by_length", "optim": "adamw_torch_fused"} if best else {}
-    settings = TrainingArguments(
-        output_dir=tempfile.mkdtemp(),
-        per_device_train_batch_size=args.batch_size,
-        per_device_eval_batch_size=2 * args.batch_size,
-        max_steps=args.steps,
-        learning_rate=1e-4,
-        weight_decay=0.01,
-        warmup_steps=0.06,
-        seed=args.seed,
-        use_cpu=not torch.cuda.is_available(),
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        **speed,
-    )
+    more = {"learning_rate": 1e-4, "per_device_eval_batch_size": 2 * args.batch_size}
+    settings = race.trainer_settings(args, **more, **speed)
 
     collate = DataCollatorWithPadding(tokenizer, pad_to_multiple_of=8 if best else None)
     trainer = Trainer(model, settings, train_dataset=data["train"], data_collator=collate, callbacks=[turns.callback()])
