@@ -72,32 +72,31 @@ class Case:
         )
         self.outputs: Outputs = self.task.target.outputs  # type: ignore[assignment]
         self.read: tuple[int, ...] | None = None
-        in_tokens: Callable[..., Said] | None = getattr(self.task.target, "explained", None)
-        self.in_tokens = in_tokens is not None
+        say: Callable[..., Said] | None = getattr(self.task.target, "explained", None)
+        self.in_tokens = say is not None
         with evaluation_mode(model), torch.no_grad():
-            if in_tokens is not None:
-                self._of_tokens(in_tokens(model, processor, self.parted, target, against))
-            found = self.logits(self.parted.batch)
-            if not isinstance(found, Tensor):
-                raise InputError(f"what {type(model).__name__} writes is not explained: expected one that classifies")
-            outputs = found.float().cpu().numpy()
-            if not np.isfinite(outputs).all():
-                raise InputError(f"{type(model).__name__} gives values that are not finite for this input")
-            if self.in_tokens:
-                return
-            kept: Any = self.logits({**self.parted.batch, **self.parted.aside}) if self.parted.aside else outputs
+            if say is not None:
+                self._of_tokens(say(model, processor, self.parted, target, against))
+                self._finite()
+            else:
+                self._of_outputs(self._finite(), target, against)
+
+    def _finite(self) -> np.ndarray:
+        """What the model gives for the example, (1, outputs)."""
+        outputs = self.logits(self.parted.batch).float().cpu().numpy()
+        if not np.isfinite(outputs).all():
+            raise InputError(f"{type(self.model).__name__} gives values that are not finite for this input")
+        return outputs
+
+    def _of_outputs(self, outputs: np.ndarray, wanted: str | int | None, against: str | int | None) -> None:
+        kept: Any = self.logits({**self.parted.batch, **self.parted.aside}) if self.parted.aside else outputs
         self.predictions = Predictions(np.arange(1), kept)
-        self.target = target_of(model, kept)
-        self.asked: Asked = self.target.asked(kept[0], target, against)
+        self.target = target_of(self.model, kept)
+        self.asked: Asked = self.target.asked(kept[0], wanted, against)
 
     def _of_tokens(self, said: Said) -> None:
-        self.parted, self.outputs, self.asked, self.target, self.read = (
-            said.parted,
-            said.outputs,
-            said.asked,
-            said.target,
-            said.read,
-        )
+        self.parted, self.outputs, self.read = said.parted, said.outputs, said.read
+        self.asked, self.target = said.asked, said.target
         self.predictions, self._said = Predictions(np.arange(1), said.kept), said.said
 
     @property

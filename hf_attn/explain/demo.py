@@ -123,8 +123,6 @@ class Trial:
 
 def probabilities(case: Case) -> dict[str, float] | str:
     """Return the probabilities of a case by name; its number, or what is said of it in words, where it has none."""
-    if case.in_tokens:
-        return printable(case.said)
     answer = case.target.say(case.predictions.outputs)[0]
     if "value" in answer:
         return str(answer["value"])

@@ -224,7 +224,7 @@ class Targets(Protocol):
     """A module of ``tasks/targets``.
 
     One whose models say tokens has ``explained`` besides, which returns what of them is explained, as
-    :class:`.targets.written.Said`, of (model, processor, parted, wanted, against).
+    :class:`.explained.Said`, of (model, processor, parted, wanted, against).
     """
 
     Options: type
