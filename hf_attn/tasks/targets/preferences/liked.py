@@ -35,6 +35,7 @@ class Liked(OrderedWithinUsers, OneClass):
     Attributes:
         users: number of the user of each row of a split; None where no split is scored.
         others: scores of its rows by other ways.
+        compared_last: the predictions that were last compared with these, and how they compare.
         pair_weight: of the loss of pairs.
     """
 
@@ -42,6 +43,7 @@ class Liked(OrderedWithinUsers, OneClass):
 
     users: np.ndarray | None = field(default=None, compare=False, repr=False)
     others: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
+    compared_last: list[Any] = field(init=False, default_factory=list, compare=False, repr=False)
     pair_weight: float = 0.0
 
     @property

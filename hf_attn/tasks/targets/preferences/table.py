@@ -38,12 +38,11 @@ def comparison(target: Any, predictions: Predictions) -> Comparison:
         target: with what other ways say of these rows.
         predictions: of the model.
     """
-    kept: list[Any] = vars(target).setdefault("_compared", [None, None])
-    if kept[0] is not predictions:
+    kept: list[tuple[Predictions, Comparison]] = target.compared_last
+    if not kept or kept[0][0] is not predictions:
         ways = {MODEL: None, **target.others}
-        kept[:] = predictions, {name: _scores(target.ranked(predictions, score)) for name, score in ways.items()}
-    found: Comparison = kept[1]
-    return found
+        kept[:] = [(predictions, {name: _scores(target.ranked(predictions, score)) for name, score in ways.items()})]
+    return kept[0][1]
 
 
 def _scores(ranked: Ranked) -> dict[str, Score]:
