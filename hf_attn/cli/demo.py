@@ -20,8 +20,9 @@ HOST = "127.0.0.1"
 """The app is for this machine alone."""
 PORT = 7860
 TRIED = 100
-TRIALS = 3
 """Ports that are tried, from the one that is asked for."""
+TRIALS = 3
+"""Times that the server is started."""
 
 
 def demo_command(argv: list[str]) -> None:

@@ -50,6 +50,7 @@ def predict_to(
     from transformers.utils.logging import disable_progress_bar
 
     from ..interface.printable import printable
+    from ..tasks.inputs.text.reading import named
     from ..tasks.predict import check_options, predict
     from ..tasks.writing import read_generation
 
@@ -64,7 +65,7 @@ def predict_to(
     options: dict[str, Any] = {"top_k": shown, "batch_size": batch_size, "generation": writing}
     if output is not None and len(given) == 1 and is_large(Path(given[0])):
         others = (columns.get(name) or name for name in ("image", "candidate", "question", "context"))
-        texts = ("text", *others, *([how["trained"]] if how.get("trained") else []))
+        texts = named("text", *others, how.get("trained"))
         pieces = Pieces(Path(given[0]), delimiter=delimiter, encoding=encoding, texts=texts)
         predict_pieces(
             run, pieces, lambda table: task.input.read_files(given, **how, table=table), output, keep, options

@@ -67,17 +67,8 @@ def batches(given: Texts, tokenizer: Any, model: PreTrainedModel, batch_size: in
         yield {**batch, "masks": masks}
 
 
-def parted(
-    model: PreTrainedModel,
-    tokenizer: Any,
-    text: Any,
-    text_pair: str | None = None,
-    *,
-    segments: str | None = None,
-    removal: str | None = None,
-) -> TextParts:
+def parted(model: PreTrainedModel, tokenizer: Any, text: Any, text_pair: str | None = None, **how: Any) -> TextParts:
     """Return a text in parts, as :func:`.text.parted` does; its masks are none."""
     if text_pair is not None:
         raise InputError(PAIR)
-    known = (tokenizer.mask_token,)
-    return text_parted(model, tokenizer, text, segments=segments, removal=removal, known=known)
+    return text_parted(model, tokenizer, text, **how, known=(tokenizer.mask_token,))

@@ -81,19 +81,11 @@ def batches(given: Texts, tokenizer: Any, model: PreTrainedModel, batch_size: in
             yield {"input_ids": prompts, "attention_mask": torch.ones_like(prompts), "ids": torch.tensor(chosen)}
 
 
-def parted(
-    model: PreTrainedModel,
-    tokenizer: Any,
-    text: Any,
-    text_pair: str | None = None,
-    *,
-    segments: str | None = None,
-    removal: str | None = None,
-) -> TextParts:
+def parted(model: PreTrainedModel, tokenizer: Any, text: Any, text_pair: str | None = None, **how: Any) -> TextParts:
     """Return a text in parts, as :func:`.text.parted` does, begun as texts are in training, and not ended."""
     if text_pair is not None:
         raise InputError(PAIR)
-    found = text_parted(model, tokenizer, text, segments=segments, removal=removal)
+    found = text_parted(model, tokenizer, text, **how)
     longest = fitted(tokenizer, model).model_max_length
     if found.batch["input_ids"].shape[1] >= longest:
         raise InputError(

@@ -32,9 +32,10 @@ def grouped(texts: Sequence[str], places: Sequence[Place | None]) -> list[list[i
         over = [number for number, (left, right) in enumerate(words[source]) if left < end and start < right]
         if not over:
             blanks.append(at)
-        elif last == (source, over[0]):
+            continue
+        if last == (source, over[0]):
             groups[-1] += [*blanks, at]
         else:
             groups.append([*blanks, at])
-        last, blanks = ((source, over[-1]), []) if over else (last, blanks)
+        last, blanks = (source, over[-1]), []
     return groups
