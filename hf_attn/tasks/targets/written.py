@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
@@ -84,52 +84,58 @@ def _number(wanted: str | int) -> int | None:
 
 
 def differing(
+    tokenizer: Any,
     own: Sequence[int],
-    again: Sequence[int],
-    other: Sequence[int],
+    text: str,
+    at: tuple[int, int],
     tokens: Sequence[int],
-    end: int,
     against: str,
-    decode: Callable[[Sequence[int]], str],
-) -> list[int]:
-    """Return the first token in which another text differs from the one written, with its number: [number, id].
+    encode: Callable[..., Any] | None = None,
+) -> tuple[int, int]:
+    """Return the first token in which a text differs that has other words in it than the one written: number and id.
 
     Args:
+        tokenizer: of the model.
         own: ids of what was written.
-        again: what the tokenizer makes of the written text.
-        other: ids of the other text.
-        tokens: numbers of those that are meant.
-        end: id of the token that ends a text.
-        against: the other text, for the message.
-        decode: makes text of ids.
+        text: what was written.
+        at: characters of the words in whose place the others are put.
+        tokens: numbers of the tokens of these.
+        against: the other words.
+        encode: makes tokens of such texts; by default the tokenizer.
 
     Raises:
         InputError: they differ elsewhere, or not at all; the model writes in other tokens than the tokenizer; or the
             other text begins with a token that is no letter of it.
     """
+    lead = list(own[: _leading(own, set(tokenizer.all_special_ids))])
+    texts = [text, text[: at[0]] + against + text[at[1] :]]
+    found = (encode or tokenizer)(texts, add_special_tokens=False, verbose=False)["input_ids"]
+    again, other = (lead + ids for ids in found)
+    end = int(tokenizer.eos_token_id or 0)
     pairs = enumerate(zip_longest(own, other, fillvalue=end))
     number, token = next(((at, two) for at, (one, two) in pairs if one != two), (-1, -1))
-    if list(own[: number + 1]) != list(again[: number + 1]) and list(other) != list(again):
+    if list(own[: number + 1]) != again[: number + 1] and other != again:
         raise InputError(
             f"against {against!r}: the model writes its text in other tokens than its tokenizer does, so that no other "
             "words can be put there; leave against out"
         )
-    if number in tokens and (not (shown := decode([token]).strip()) or "\ufffd" in shown) and token != end:
+    shown = tokenizer.decode([token]).strip() if number in tokens else ""
+    if number in tokens and (not shown or "\ufffd" in shown) and token != end:
         raise InputError(
             f"against {against!r}: it begins with a token of many words ({shown!r}), which is not compared; expected "
             "another word"
         )
-    if number not in tokens or number >= len(own) or list(other) == list(again):
+    if number not in tokens or number >= len(own) or other == again:
         raise InputError(
             f"against {against!r}: its tokens differ from those that the model writes at another place, or nowhere; "
             "expected other words for those of target"
         )
-    return [number, token]
+    return number, token
 
 
-def leading(ids: Sequence[int], special: Sequence[int]) -> int:
-    """Return how many special tokens a text begins with, such as that of its language."""
-    return next((at for at, one in enumerate(ids) if one not in set(special)), 0)
+def _leading(ids: Sequence[int], special: set[int]) -> int:
+    """How many special tokens a text begins with, such as that of its language."""
+    return next((at for at, one in enumerate(ids) if one not in special), 0)
 
 
 def given_words(given: str | int, what: str) -> str:

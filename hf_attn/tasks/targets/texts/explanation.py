@@ -10,7 +10,7 @@ import torch
 
 from ....training.step import model_inputs
 from ...explained import Said
-from ..written import asked_for, differing, given_words, leading, log_probabilities, question, written
+from ..written import asked_for, differing, given_words, log_probabilities, question, written
 from . import generation
 from .saved import of_model
 from .texts import Output
@@ -46,12 +46,11 @@ def explained(
     places, chosen = list(tokens), [ids[one] for one in tokens]
     other = None if against is None else given_words(against, "against")
     if other is not None:
-        lead = leading(ids, tokenizer.all_special_ids)
-        text = said.text[:start] + other + said.text[end:]
-        given = tokenizer(text_target=[said.text, text], add_special_tokens=False, verbose=False)["input_ids"]
-        again, instead = (ids[:lead] + one for one in given)
-        end_of = int(tokenizer.eos_token_id)
-        place, token = differing(ids, again, instead, tokens, end_of, other, tokenizer.decode)
+
+        def encode(texts: list[str], **how: Any) -> Any:
+            return tokenizer(text_target=texts, **how)
+
+        place, token = differing(tokenizer, ids, said.text, (start, end), tokens, other, encode)
         places, chosen = [place, place], [ids[place], token]
     begun = torch.tensor([[model.generation_config.decoder_start_token_id, *ids[:-1]]], device=model.device)
 

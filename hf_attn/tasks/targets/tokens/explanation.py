@@ -11,7 +11,7 @@ from ....errors import InputError
 from ....models.token_logits import logits_at
 from ....training.step import model_inputs
 from ...explained import Said
-from ..written import asked_for, differing, given_words, leading, log_probabilities, question, short, written
+from ..written import asked_for, differing, given_words, log_probabilities, question, short, written
 from .generating import generated
 
 if TYPE_CHECKING:
@@ -51,14 +51,8 @@ def following(
     columns, chosen = list(tokens), [more[one] for one in tokens]
     other = None if against is None else given_words(against, "against")
     if other is not None:
-        lead = leading(begun, tokenizer.all_special_ids)
-        text = whole.text[: before + start] + other + whole.text[before + end :]
-        given = tokenizer([whole.text, text], add_special_tokens=False, verbose=False)["input_ids"]
-        again, instead = (begun[:lead] + one for one in given)
-        meant = [len(begun) + one for one in tokens]
-        place, token = differing(
-            begun + more, again, instead, meant, int(tokenizer.eos_token_id or 0), other, tokenizer.decode
-        )
+        meant, at = [len(begun) + one for one in tokens], (before + start, before + end)
+        place, token = differing(tokenizer, begun + more, whole.text, at, meant, other)
         columns, chosen = [place - len(begun)] * 2, [more[place - len(begun)], token]
     count = len(more)
     extended = parted.between(slice(None), after=more[:-1], names=tokenizer.convert_ids_to_tokens)
