@@ -36,7 +36,7 @@ quickstart: $(VENV)/base
 
 # A file of tests stays in one process, whose one thread keeps the numbers the same on every machine.
 test: $(VENV)/dev
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 slow-test: $(VENV)/dev
 	$(BIN)/python -m pytest -m slow $(ARGS)

@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -24,13 +25,23 @@ SHARING = ("test_architectures", "test_maps", "test_model_classes")
 LONG = (*SHARING, "test_resume", "test_notebooks", "test_image_models", "test_hub", "test_recipe", "test_image_recipe")
 
 
-def pytest_collection_modifyitems(config, items):
-    """Let a module stay in one process, and what takes long begin first, so that no process waits at the end."""
+def pytest_collection_modifyitems(items):
+    """Let what takes long begin first, so that no process waits at the end."""
     items.sort(key=lambda item: item.module.__name__ not in LONG)
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            name = item.module.__name__
-            item.add_marker(pytest.mark.xdist_group("architectures" if name in SHARING else name))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Let a module stay in one process, in the order of above: what it sets up is set up once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByModule(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            name = Path(super()._split_scope(nodeid)).stem
+            return "architectures" if name in SHARING else name
+
+    config.option.loadscopereorder = False
+    return ByModule(config, log)
 
 
 @pytest.fixture(autouse=True, scope="module")
