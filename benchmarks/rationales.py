@@ -165,6 +165,7 @@ def main():
     parser.add_argument("--epochs", type=float, default=3.0)
     parser.add_argument("--heads", default="auto")
     parser.add_argument("--weight", type=float, default=1.0)
+    parser.add_argument("--share", type=float, default=0.8, help="of the attention that mass asks for (default: 0.8)")
     parser.add_argument("--lr", type=float, default=1e-4)
     parser.add_argument("--limit", type=int, help="reviews of train (default: all 1,600)")
     args = parser.parse_args()
@@ -184,7 +185,8 @@ def key(condition, args, seed):
     """The name of a run among the results; what supervision alone has is not in the name of one without."""
     heads, weight = ("-", "-") if condition.startswith("none") else (args.heads, f"{args.weight:g}")
     name = f"{condition}/{heads}/layers {args.layers}/epochs {args.epochs:g}/weight {weight}/lr {args.lr:g}/{seed}"
-    return name + (f"/limit {args.limit}" if args.limit else "")
+    name += f"/limit {args.limit}" if args.limit else ""
+    return name + (f"/share {args.share:g}" if "mass" in condition and args.share != 0.8 else "")
 
 
 class Laboratory:
@@ -210,14 +212,8 @@ class Laboratory:
         argv = ["--model", self.checkpoint, "--dataset", f"{SHARED}/data/movie_rationales", "--label", "label_name"]
         argv += ["--max_length", "512", "--batch_size", "16", "--lr", str(self.args.lr), "--seed", str(seed)]
         argv += ["--epochs", str(self.args.epochs), "--rationale", COLUMN, "--rationale_loss", loss]
-        argv += [
-            "--rationale_heads",
-            self.args.heads,
-            "--rationale_weight",
-            str(self.args.weight),
-            "--overwrite",
-            "true",
-        ]
+        argv += ["--rationale_heads", self.args.heads, "--rationale_weight", str(self.args.weight)]
+        argv += ["--rationale_mass", str(self.args.share), "--overwrite", "true"]
         argv += ["--output_dir", f"runs/rationales/{os.getpid()}", *frozen, *limit, *attention]
         return parse(Config, argv, recipe="text_classification")
 
@@ -325,7 +321,7 @@ def table(found):
     print("| condition | seeds | " + " | ".join(names) + " |\n|---|---|" + "---|" * len(names))
     for (condition, *setting), runs in groups.items():
         variant = condition.partition(":")[2]
-        alone = "-", *setting[1:3], "weight -", *setting[4:]
+        alone = "-", *setting[1:3], "weight -", *(one for one in setting[4:] if not one.startswith("share"))
         base = groups.get((f"none:{variant}" if variant else "none", *alone), {})
         cells = []
         for name in names:
