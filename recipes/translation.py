@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from hf_attn.interface.arguments import command_line, parse
-from hf_attn.models.scratch import ScratchOptions
+from hf_attn.models.source import ScratchOptions
 from hf_attn.runs.options import HubOptions
 from hf_attn.tasks.inputs import text
 from hf_attn.tasks.targets import texts

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_bert import save_tiny_bert
 from tiny_translators import FAMILIES, pairs
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from hf_attn.errors import InputError
 from hf_attn.models.new_tokenizer import train_tokenizer
-from hf_attn.models.scratch import ScratchOptions, new_checkpoint, read_architecture, tell_small_weights
+from hf_attn.models.scratch import new_checkpoint, read_architecture, tell_small_weights
+from hf_attn.models.source import ScratchOptions
 
 TEXTS = [text for pair in pairs(100) for text in pair]
 CONFIGS = Path(__file__).parents[1] / "recipes/configs"
@@ -134,3 +136,22 @@ def test_one_of_model_and_new_model_is_needed():
     assert ScratchOptions(model="x").problems() == []
     assert "neither is given" in ScratchOptions().problems()[0]
     assert "both are given" in ScratchOptions(model="x", from_scratch="y").problems()[0]
+
+
+@pytest.mark.parametrize(
+    ("texts", "told"),
+    [
+        (["My card.", "no"], "1 of the first 2 targets cannot be written as they are: the tokenizer makes 'm' of 'M'"),
+        (["my 🦜 card"], "the tokenizer makes 'c' of '🦜'"),
+        (["my card , please"], ""),
+        (["Card " + "my " * 60], ""),
+    ],
+)
+def test_targets_that_a_tokenizer_cannot_give_back_are_told(tmp_path, caplog, texts, told):
+    from hf_attn.tasks.inputs.text.parallel import tell_unwritable
+
+    tokenizer = AutoTokenizer.from_pretrained(save_tiny_bert(tmp_path / "bert"))
+    ids = tokenizer(texts, truncation=True, max_length=40)["input_ids"]
+    tell_unwritable(texts, ids, tokenizer, 40)
+    assert bool(told) == bool(caplog.text) and told in caplog.text
+    assert ("--bleu_lowercase" in caplog.text) == texts[0].startswith("My")

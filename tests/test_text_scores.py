@@ -98,6 +98,14 @@ def test_chinese_is_divided_by_characters_when_the_target_says_so():
     assert SCORES["bleu"](texts(**given, tokenize="zh"))(ALL) > 50 > SCORES["bleu"](texts(**given))(ALL)
 
 
+def test_capitals_are_left_out_of_bleu_where_that_is_asked_and_its_signature_says_so():
+    given = {"written": ["a dog runs over the green grass"] * 4, "references": ["A Dog runs over the Green grass"] * 4}
+    assert SCORES["bleu"](texts(**given))(ALL) < 60
+    lowered = texts(**given, lowercase=True)
+    assert SCORES["bleu"](lowered)(ALL) == pytest.approx(100)
+    assert "case:lc" in str(lowered.sacre("bleu")[0].get_signature())
+
+
 @pytest.mark.parametrize("task", KINDS)
 def test_unknown_scores_and_scores_of_texts_that_are_not_written_are_refused(task):
     check(Options(), task, None)

@@ -6,7 +6,7 @@ __getattr__, __all__ = handed_on(
     __name__,
     {
         "Lora": "trainable",
-        "ScratchOptions": "scratch",
+        "ScratchOptions": "source",
         "add_lora": "trainable",
         "check_takes_colour": "image_processor",
         "check_takes_images": "image_processor",
@@ -21,7 +21,7 @@ __getattr__, __all__ = handed_on(
         "load_tokenizer": "tokenizer",
         "longest_input": "input_length",
         "merge_lora": "trainable",
-        "source_of": "scratch",
+        "source_of": "source",
         "set_image_size": "vision.resolution",
         "train_in_float32": "trainable",
         "try_image": "vision.resolution",

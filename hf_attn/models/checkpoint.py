@@ -127,7 +127,7 @@ def from_checkpoint(
     head = sorted(new - set(slots))
     if new:
         logger.info(
-            "new parameters: %s%s", ", ".join(head), f" and {len(slots)} of the attention variant" if slots else ""
+            "new parameters: %s", ", ".join([*head, *([f"{len(slots)} of the attention variant"] if slots else [])])
         )
     if info["unexpected_keys"]:
         logger.info("not used from %s: %s", name, ", ".join(sorted(info["unexpected_keys"])))

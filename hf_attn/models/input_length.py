@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import EncoderDecoderModel, PreTrainedModel, PreTrainedTokenizerBase
 
 UNLIMITED = 10**6
 """A tokenizer's ``model_max_length`` from here on says that nobody stated one."""
@@ -28,6 +28,7 @@ def longest_input(
         tokenizer: whose ``model_max_length`` counts, if it was stated.
         max_length: what was asked for.
     """
+    model = half(model, "encoder")
     stated = tokenizer.model_max_length if tokenizer.model_max_length < UNLIMITED else None
     known = [limit for limit in (max_length, stated, positions(model)) if limit is not None]
     return int(min(known)) if known else nominal_length(model)
@@ -72,6 +73,12 @@ def first_position(table: torch.nn.Module) -> int:
     """Return the row of the first token: RoBERTa's positions begin after that of its padding, BART's after two."""
     padding = getattr(table, "padding_idx", None)
     return int(getattr(table, "offset", 0) if padding is None else padding + 1)
+
+
+def half(model: Any, name: str) -> PreTrainedModel:
+    """Return the ``encoder`` or ``decoder`` of a model made of two, each with positions of its own; any other whole."""
+    model = plain(model)
+    return getattr(model, name) if isinstance(model, EncoderDecoderModel) else model  # type: ignore[no-any-return]
 
 
 def plain(model: Any) -> PreTrainedModel:

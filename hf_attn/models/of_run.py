@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from .checkpoint_files import check_model_folder
+from .paired import check_pair
 from .scratch import read_architecture
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def check(args: ModelOptions, check_folder: Callable[[str | Path], None] = check
         read_architecture(args.from_scratch)  # type: ignore[attr-defined]
     else:
         check_folder(args.model)
+        if (decoder := getattr(args, "decoder", None)) is not None:
+            check_pair(args.model, decoder)
 
 
 def load_for(

@@ -7,13 +7,11 @@ import logging
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, nearest
 from .configuration import one_line, set_options
-from .options import ModelOptions
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedTokenizerFast
@@ -24,26 +22,12 @@ VOCABULARY = 8000
 """Tokens of a new tokenizer where the file does not say."""
 
 
-@dataclass(kw_only=True)
-class ScratchOptions(ModelOptions):
-    """A new model"""
+def read_architecture(file: str | Path, option: str = "--from_scratch") -> tuple[PreTrainedConfig, int | None]:
+    """Return the configuration that a file asks for, and how many tokens there shall be, if it says that.
 
-    model: str | None = None  # type: ignore[assignment]
-    """Hub id or folder of a pretrained model, or the folder of an earlier run; or give from_scratch."""
-    from_scratch: str | None = None
-    """yaml file of a new model, in place of a pretrained one: model_type, sizes as its configuration spells them, and
-    vocab_size; a tokenizer is trained on the training texts."""
-
-    def problems(self) -> list[str]:
-        """What is wrong with the values, one line each."""
-        if (self.model is None) == (self.from_scratch is None):
-            given = "neither is" if self.model is None else "both are"
-            return [f"--model PRETRAINED or --from_scratch FILE.yaml: {given} given, expected one of them"]
-        return []
-
-
-def read_architecture(file: str | Path) -> tuple[PreTrainedConfig, int]:
-    """Return the configuration that a file asks for, and how many tokens there shall be.
+    Args:
+        file: yaml.
+        option: of the command line that named it.
 
     Raises:
         InputError: no such file, no such architecture, or what its configuration has not.
@@ -55,25 +39,23 @@ def read_architecture(file: str | Path) -> tuple[PreTrainedConfig, int]:
     try:
         fields = read_yaml(Path(file).expanduser())
     except (InputError, OSError) as error:
-        raise InputError(f"--from_scratch {file} cannot be read: {one_line(error)}") from None
+        raise InputError(f"{option} {file} cannot be read: {one_line(error)}") from None
     if not isinstance(fields, dict) or "model_type" not in fields:
-        raise InputError(f"--from_scratch {file}: expected lines such as 'model_type: mbart' and 'd_model: 128'")
+        raise InputError(f"{option} {file}: expected lines such as 'model_type: mbart' and 'd_model: 128'")
     kind = str(fields.pop("model_type"))
     if kind not in CONFIG_MAPPING:
-        raise InputError(
-            f"--from_scratch {file}: transformers has no model_type {kind!r}{nearest(kind, CONFIG_MAPPING)}"
-        )
-    tokens = fields.pop("vocab_size", VOCABULARY)
-    if not isinstance(tokens, int) or tokens < 1:
-        raise InputError(f"--from_scratch {file}: vocab_size is {tokens!r}, expected a number of tokens such as 4000")
+        raise InputError(f"{option} {file}: transformers has no model_type {kind!r}{nearest(kind, CONFIG_MAPPING)}")
+    tokens = fields.pop("vocab_size", None)
+    if tokens is not None and (not isinstance(tokens, int) or tokens < 1):
+        raise InputError(f"{option} {file}: vocab_size is {tokens!r}, expected a number of tokens such as 4000")
     try:
         config = CONFIG_MAPPING[kind]()
         set_options(copy.deepcopy(config), fields)
         return CONFIG_MAPPING[kind](**fields), tokens
     except InputError as error:
-        raise InputError(f"--from_scratch {file}: {str(error).removeprefix('config_options: ')}") from None
+        raise InputError(f"{option} {file}: {str(error).removeprefix('config_options: ')}") from None
     except Exception as error:  # of transformers' checks of the values
-        raise InputError(f"--from_scratch {file}: {one_line(error)}") from error
+        raise InputError(f"{option} {file}: {one_line(error)}") from error
 
 
 def tell_small_weights(config: PreTrainedConfig, file: str | Path) -> None:
@@ -142,7 +124,7 @@ def new_checkpoint(file: str | Path, auto: str, texts: Iterable[str], seed: int 
     auto_class = getattr(transformers, auto)
     if type(config) not in auto_class._model_mapping:
         raise InputError(f"--from_scratch {file}: {config.model_type} has no {auto.removeprefix('AutoModelFor')} model")
-    tokenizer = train_tokenizer(texts, tokens)
+    tokenizer = train_tokenizer(texts, tokens or VOCABULARY)
     with_tokens_of(config, tokenizer)
     with tempfile.TemporaryDirectory(prefix="hf_attn_") as folder, quietly():
         try:
@@ -154,16 +136,3 @@ def new_checkpoint(file: str | Path, auto: str, texts: Iterable[str], seed: int 
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         yield Path(folder)
-
-
-@contextmanager
-def source_of(args: ModelOptions, auto: str, texts: Iterable[str]) -> Iterator[Any]:
-    """Give the arguments of a run whose ``model`` is a checkpoint: the one they name, or a new one while this lasts."""
-    file = getattr(args, "from_scratch", None)
-    if file is None:
-        yield args
-        return
-    with new_checkpoint(file, auto, texts, args.seed) as folder:  # type: ignore[attr-defined]
-        changed = copy.copy(args)
-        changed.model = str(folder)
-        yield changed

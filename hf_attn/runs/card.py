@@ -116,7 +116,9 @@ def summary(record: "RunRecord") -> str:
     if new := getattr(record.config, "from_scratch", None):
         made = f"A new model of the architecture and sizes in {escape(short_source(new))}, trained"
     else:
-        made = f"{origin(record.config.model)}, fine-tuned"
+        decoder = getattr(record.config, "decoder", None)
+        beside = f" with a decoder, {escape(short_source(decoder))}" if decoder else ""
+        made = f"{origin(record.config.model)}{beside}, fine-tuned"
     line = f"{made} to give each {given} {what}, by `hf-attn {record.config.recipe}`."
     return line + (f"\n\nLabels: {', '.join(escape(str(name)) for name in names)}." if names else "")
 

@@ -98,6 +98,35 @@ def with_labels(splits: DatasetDict, tokenizer: Any, target: str, max_length: in
             log.warning(
                 "%s: %d of %d targets reach max_target_length %d and may be cut", name, full, len(ids), max_length
             )
+        if name == "train":
+            tell_unwritable(split[: len(ids[:CHUNK])][target], ids, tokenizer, max_length)
         kept = split.remove_columns([column for column in ("labels",) if column in split.column_names])
         made[name] = carry(kept.add_column("labels", ids, feature=List(Value("int32"))), split)
     return type(splits)(made)
+
+
+def tell_unwritable(texts: list[str], ids: list[list[int]], tokenizer: Any, max_length: int) -> None:
+    """Warn where a tokenizer does not give texts back of their tokens, blanks aside: no model can write them then.
+
+    Args:
+        texts: the first targets.
+        ids: their tokens, and perhaps more.
+        tokenizer: that made them.
+        max_length: tokens at which a target may have been cut; such ones are not looked at.
+    """
+    whole = [(text, row) for text, row in zip(texts, ids, strict=False) if len(row) < max_length]
+    back = tokenizer.batch_decode([row for _, row in whole], skip_special_tokens=True)
+    pairs = [("".join(text.split()), "".join(other.split())) for (text, _), other in zip(whole, back, strict=True)]
+    lost = [(text, other) for text, other in pairs if text != other]
+    if not lost:
+        return
+    known, given = next((one for one in zip(*lost[0], strict=False) if one[0] != one[1]), (lost[0][0][-1], ""))
+    log.warning(
+        "%d of the first %d targets cannot be written as they are: the tokenizer makes %r of %r. What is written is "
+        "compared with them as they are%s",
+        len(lost),
+        len(whole),
+        given,
+        known,
+        "; --bleu_lowercase true leaves out capitals" if all(a.lower() == b for a, b in lost) else "",
+    )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ....errors import InputError
-from ....models.input_length import plain, positions
+from ....models.input_length import half, plain, positions
 from . import generation
 from .kinds import KINDS, tokenize_of
 from .languages import codes, knows_languages, of_targets
@@ -74,7 +74,7 @@ def made(task: str, args: Options, tokenizer: Any, model: nn.Module, seed: int =
     target_tokenizer = of_targets(tokenizer)
     example = list(target_tokenizer("a")["input_ids"])
     end = _end(inner, tokenizer, example)
-    limit = positions(inner)
+    limit = positions(half(inner, "decoder"))
     if limit is not None and args.max_target_length > limit:
         raise InputError(f"max_target_length is {args.max_target_length}: the decoder has {limit} positions")
     start = start_token(inner, example)

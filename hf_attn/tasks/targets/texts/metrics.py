@@ -46,12 +46,14 @@ class Compared(Sequence[Truth]):
         references: of the rows.
         written: of the rows.
         tokenize: name of sacreBLEU's way to divide texts into words.
+        lowercase: whether BLEU is of lower-cased texts.
     """
 
     sources: Sequence[str]
     references: Sequence[str]
     written: Sequence[str]
     tokenize: str = "13a"
+    lowercase: bool = False
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -128,7 +130,8 @@ class _Lazy(dict[str, Any]):
     def __missing__(self, name: str) -> Any:
         from sacrebleu.metrics import BLEU, CHRF, TER
 
-        makers: dict[str, Any] = {"bleu": partial(BLEU, tokenize=self.texts.tokenize), "chrf": CHRF, "ter": TER}
+        bleu = partial(BLEU, tokenize=self.texts.tokenize, lowercase=self.texts.lowercase)
+        makers: dict[str, Any] = {"bleu": bleu, "chrf": CHRF, "ter": TER}
         made = makers[name]()
         counts = made._extract_corpus_statistics(list(self.texts.written), [list(self.texts.references)])
         self[name] = made, np.array(counts, dtype=float)

@@ -27,6 +27,8 @@ class Options(GenerationOptions):
     bleu_tokenize: str | None = None
     """How sacreBLEU divides texts into words: 13a, intl, zh, char, ja-mecab, ko-mecab; null is zh for Chinese (by
     target_lang), else 13a."""
+    bleu_lowercase: bool = False
+    """Lower-case texts before BLEU, as for a tokenizer that knows no capitals; its signature then says case:lc."""
 
     def problems(self) -> list[str]:
         """What is wrong with the values, one line each."""

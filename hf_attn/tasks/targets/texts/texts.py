@@ -136,7 +136,8 @@ class Texts:
             return replace(predictions, labels=None)
         sources, references = (split.select(predictions.ids)[name][:] for name in (source, column))
         written = [self.text(one) if one.ids is not None else "" for one in predictions.outputs]
-        return replace(predictions, labels=Compared(sources, references, written, self.tokenize))
+        compared = Compared(sources, references, written, self.tokenize, self.options.bleu_lowercase)
+        return replace(predictions, labels=compared)
 
     def sampled(self, predictions: Predictions) -> dict[str, float]:
         """Return the scores of texts, and log some of them beside their sources and references."""
