@@ -316,8 +316,9 @@ def table(found):
     for key, scores in found.items():
         condition, *setting = key.split("/")
         seed = setting.pop(5)
-        groups.setdefault((condition, *setting), {})[seed] = scores
-    names = ("f1_macro", "auprc", "token_f1", "iou_f1", "comprehensiveness", "comprehensiveness_random")
+        above = scores["comprehensiveness"] - scores["comprehensiveness_random"]
+        groups.setdefault((condition, *setting), {})[seed] = {**scores, "above_random": above}
+    names = ("f1_macro", "auroc", "auprc", "token_f1", "iou_f1", "comprehensiveness", "above_random")
     print("| condition | seeds | " + " | ".join(names) + " |\n|---|---|" + "---|" * len(names))
     for (condition, *setting), runs in groups.items():
         variant = condition.partition(":")[2]
