@@ -169,8 +169,7 @@ def main():
     parser.add_argument("--lr", type=float, default=1e-4)
     parser.add_argument("--limit", type=int, help="reviews of train (default: all 1,600)")
     args = parser.parse_args()
-    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    lab = Laboratory(args)
+    found, lab = kept(), Laboratory(args)
     for seed in args.seeds:
         for condition in args.conditions:
             name = key(condition, args, seed)
@@ -178,7 +177,12 @@ def main():
                 found[name] = lab.run(condition, seed)
                 RESULTS.write_text(json.dumps(found, indent=1) + "\n")
                 print(name, found[name], flush=True)
-    table(found)
+    print(table(found))
+
+
+def kept():
+    """The scores of the runs that were kept, by key."""
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
 
 
 def key(condition, args, seed):
@@ -319,7 +323,7 @@ def table(found):
         above = scores["comprehensiveness"] - scores["comprehensiveness_random"]
         groups.setdefault((condition, *setting), {})[seed] = {**scores, "above_random": above}
     names = ("f1_macro", "auroc", "auprc", "token_f1", "iou_f1", "comprehensiveness", "above_random")
-    print("| condition | seeds | " + " | ".join(names) + " |\n|---|---|" + "---|" * len(names))
+    lines = ["| condition | seeds | " + " | ".join(names) + " |", "|---|---|" + "---|" * len(names)]
     for (condition, *setting), runs in groups.items():
         variant = condition.partition(":")[2]
         alone = "-", *setting[1:3], "weight -", *(one for one in setting[4:] if not one.startswith("share"))
@@ -332,7 +336,13 @@ def table(found):
                 half = t.ppf(0.975, len(paired) - 1) * np.std(paired, ddof=1) / len(paired) ** 0.5
                 cell += f" ({np.mean(paired):+.3f} ± {half:.3f})"
             cells.append(cell)
-        print(f"| {condition}, {', '.join(setting)} | {len(runs)} | " + " | ".join(cells) + " |")
+        told = (
+            [condition, *(f"heads {setting[0]}", *setting[1:])]
+            if setting[0] != "-"
+            else [condition, *setting[1:3], setting[4]]
+        )
+        lines.append(f"| {', '.join(told)} | {len(runs)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

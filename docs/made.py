@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
 from hf_attn.attention import list_variants, variant_info
@@ -68,22 +69,24 @@ def papers() -> str:
     return "\n".join([*lines, *(f"| {cited} | {', '.join(sorted(found[cited]))} |" for cited in sorted(found))])
 
 
-def few_labels() -> str:
-    """What texts without labels are worth, as far as it was measured."""
-    path = DOCS.parent / "benchmarks/few_labels.py"
-    spec = importlib.util.spec_from_file_location("few_labels", path)
+def measured(benchmark: str) -> str:
+    """The table of the runs that a benchmark has kept."""
+    path = DOCS.parent / f"benchmarks/{benchmark}.py"
+    spec = importlib.util.spec_from_file_location(benchmark, path)
     sys.path.insert(0, str(path.parent))
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    runs = module.Runs(module.RESULTS)
-    return module.table(runs) if runs.found else "No run has been kept yet."
+    table: str = module.table(module.kept())
+    return table
 
 
 def pages() -> dict[Path, str]:
     """Each page with its table as it is now."""
     made = {}
-    for name, table in (("variants", variants), ("papers", papers), ("explain", methods), ("few_labels", few_labels)):
+    tables = {"variants": variants, "papers": papers, "explain": methods}
+    tables |= {name: partial(measured, name) for name in ("few_labels", "rationales")}
+    for name, table in tables.items():
         path = DOCS / f"{name}.md"
         before, mark, rest = path.read_text("utf-8").partition("<!-- made -->\n")
         made[path] = before + mark + table() + "\n" + "<!-- end -->" + rest.partition("<!-- end -->")[2]

@@ -44,8 +44,9 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     splits = history.load_splits(args, args.label)
     splits, past = history.load_past(splits, args, args.label)
     splits, target = preferences.encode(splits, args)
-    metric = target.choose_metric(args.metric, splits["validation"]["labels"])
     users = {name: history.users_of(split, args) for name, split in splits.items()}
+    validated = target.among(users["validation"])
+    metric = validated.choose_metric(args.metric, splits["validation"]["labels"])
     recent = history.recent_means(splits, past)
     seen = preferences.seen(splits, users, history.candidates(splits), recent, args.label)
 
@@ -69,7 +70,6 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     def predict(model, split: str):
         return training.predict(model, parts[split], accelerator, target.outputs)
 
-    validated = target.among(users["validation"])
     with training.faster_training(model, accelerator.device):
         model, history_of_run = training.fit(
             model,

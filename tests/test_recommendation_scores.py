@@ -170,3 +170,13 @@ def test_a_rating_is_scored_by_its_order_and_its_error():
     ratings = random.integers(1, 6, 600).astype(np.float32)
     found = Rating().among(USERS).scores(Predictions(np.arange(600), ratings[:, None] + 0.5, ratings))
     assert found["rmse"] == pytest.approx(0.5) and found["gauc"] == found["ndcg_at_10"] == 1.0
+
+
+def test_where_each_user_has_one_row_no_order_is_scored_and_the_loss_chooses(caplog):
+    target = dataclasses.replace(Liked(), names=NAMES).among(range(len(LIKED)))
+    assert target.choose_metric(None, LIKED) == "loss"
+    assert "no user has rows of the validation split that differ" in caplog.text
+    with pytest.raises(InputError, match="give more rows of each user, or --metric loss"):
+        target.choose_metric("gauc", LIKED)
+    assert not {"gauc", "ndcg_at_10"} & set(comparison(target, predictions())["this model"])
+    assert target.among(USERS).choose_metric(None, LIKED) == "gauc"

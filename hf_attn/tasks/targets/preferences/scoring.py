@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -16,12 +17,14 @@ from .within_users import Ranked, mean_of
 if TYPE_CHECKING:
     from ....training.evaluation import Predictions
 
+log = logging.getLogger(__name__)
+
 WITHIN: dict[str, Callable[[Ranked], np.ndarray]] = {
     "gauc": lambda ranked: ranked.auc_of_users,
     "ndcg_at_10": lambda ranked: ranked.ndcg_of_users,
 }
 """Scores that are means over users, as values of each user."""
-DRAWS = 1000
+NO_ORDER = "no user has rows of the validation split that differ, as where each has one alone"
 
 
 class OrderedWithinUsers:
@@ -81,13 +84,30 @@ class OrderedWithinUsers:
             return super().interval(predictions, metric, **how)  # type: ignore[misc, no-any-return]
         return intervals.by_user(lambda some: self.SCORES[name](rows.take(some)), ranked.users)  # type: ignore[attr-defined]
 
+    def choose_metric(self, asked: str | None, validation: Sequence[Any]) -> str:
+        """Return the score that chooses the best model: the one asked for, or the usual one.
+
+        Where no user has rows that differ, as where each has one row, there is no order to score: it is the loss.
+        """
+        if asked is None and len(np.unique(validation)) > 1 and not self._has_order(validation):
+            log.warning("%s: the loss chooses the best model, and no order is scored there", NO_ORDER)
+            return "loss"
+        return super().choose_metric(asked, validation)  # type: ignore[misc, no-any-return]
+
     def check_metric(self, name: str, validation: Sequence[Any] | None = None) -> None:
-        """Refuse a score that cannot be had; those within users are scored as soon as one of them can be."""
-        if name.removeprefix("-") in WITHIN:
-            values = np.unique(np.asarray(() if validation is None else validation))
-            if len(values) == 1:
-                raise InputError(
-                    f"metric {name!r} has no value on the validation split: all its labels are {values[0]:g}"
-                )
+        """Refuse a score that cannot be had; those within users need one whose rows differ."""
+        if name.removeprefix("-") not in WITHIN:
+            super().check_metric(name, validation)  # type: ignore[misc]
             return
-        super().check_metric(name, validation)  # type: ignore[misc]
+        if validation is None:
+            return
+        values = np.unique(np.asarray(validation))
+        if len(values) == 1:
+            raise InputError(f"metric {name!r} has no value on the validation split: all its labels are {values[0]:g}")
+        if not self._has_order(validation):
+            raise InputError(f"metric {name!r} has no value: {NO_ORDER}; give more rows of each user, or --metric loss")
+
+    def _has_order(self, truth: Sequence[Any]) -> bool:
+        """Whether the rows of any user differ in truth; so it is taken where users are not known."""
+        values = np.asarray(truth, float)
+        return self.users is None or bool(Ranked(self.users, values, values).told_apart.any())

@@ -50,7 +50,7 @@ def _scores(ranked: Ranked) -> dict[str, Score]:
     truth = ranked.gain
     if set(np.unique(truth)) == {0.0, 1.0}:
         found["auroc"] = _score(auc(ranked.score, truth), intervals.auc_by_user(ranked.score, truth, ranked.users))
-    for name, values in WITHIN.items():
+    for name, values in WITHIN.items() if ranked.told_apart.any() else ():
         of_users = values(ranked)
         found[name] = _score(mean_of(of_users), intervals.of_means(of_users))
     error, name = _errors(ranked.score, truth)
