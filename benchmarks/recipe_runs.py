@@ -1,6 +1,7 @@
 """Runs of recipes that are kept: each is run once, its scores added to a file of results."""
 
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -15,8 +16,8 @@ class Runs:
         self.path = path
         self.found = json.loads(path.read_text()) if path.exists() else {}
 
-    def run(self, key, recipe, argv, metrics):
-        """Run a recipe, unless the key is there already; keep the test scores ``metrics`` and the seconds."""
+    def run(self, key, recipe, argv, metrics, more=None):
+        """Run a recipe, unless the key is there already; keep test scores ``metrics``, seconds, and ``more(run)``."""
         if key in self.found:
             return
         with tempfile.TemporaryDirectory() as folder:
@@ -28,9 +29,11 @@ class Runs:
             )
             seconds = round(time.perf_counter() - started)
             facts = json.loads(Path(folder, "run/run.json").read_text())
+            further = more(f"{folder}/run") if more else {}
         scores, training = facts["scores"]["test"], facts["training"]
         self.found[key] = {name: scores[name] for name in metrics}
         self.found[key] |= {"seconds": seconds, "examples_per_second": training["examples_per_second"]}
+        self.found[key] |= further
         if facts["interval"]:
             self.found[key]["interval"] = facts["interval"]["test"]
         print(key, self.found[key], file=sys.stderr)
@@ -41,3 +44,14 @@ class Runs:
         """The scores of all seeds of ``prefix``, by seed."""
         of = {key.rpartition("/")[2]: value for key, value in self.found.items() if key.rpartition("/")[0] == prefix}
         return {seed: value[metric] for seed, value in of.items()}
+
+    def mean(self, prefix, metric, digits):
+        """The mean of a score over seeds, and its standard deviation where there are several."""
+        values = list(self.scores(prefix, metric).values())
+        spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+        return f"{statistics.mean(values):.{digits}f}{spread}"
+
+    def settings(self, names):
+        """Those of ``names`` that have been run, and how many seeds each has."""
+        seeds = {name: sum(key.rpartition("/")[0] == name for key in self.found) for name in names}
+        return {name: many for name, many in seeds.items() if many}

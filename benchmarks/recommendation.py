@@ -10,7 +10,6 @@ users, which are wider, stand in each run's card.
 
 import argparse
 import os
-import statistics
 from pathlib import Path
 
 from recipe_runs import Runs
@@ -28,18 +27,18 @@ SETTINGS = {
 
 
 def table(runs):
-    print("| setting | " + " | ".join(METRICS) + " | seconds |")
-    print("|---" * (len(METRICS) + 2) + "|")
-    for setting in SETTINGS:
-        scores = {name: list(runs.scores(setting, name).values()) for name in [*METRICS, "seconds"]}
-        if not scores["loss"]:
-            continue
-        cells = []
-        for name in METRICS:
-            spread = f" ± {statistics.stdev(scores[name]):.4f}" if len(scores[name]) > 1 else ""
-            cells.append(f"{statistics.mean(scores[name]):.4f}{spread}")
-        seeds = len(scores["loss"])
-        print(f"| {setting} ({seeds} seeds) | " + " | ".join(cells) + f" | {statistics.mean(scores['seconds']):.0f} |")
+    """A line each setting: means over seeds and their spread."""
+    head = ["setting", "seeds", *METRICS, "seconds"]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for setting, seeds in runs.settings(SETTINGS).items():
+        cells = [runs.mean(setting, name, 4) for name in METRICS]
+        lines.append(f"| {setting} | {seeds} | {' | '.join(cells)} | {runs.mean(setting, 'seconds', 0)} |")
+    return "\n".join(lines)
+
+
+def kept():
+    """The runs that were kept."""
+    return Runs(RESULTS)
 
 
 def main():
@@ -55,7 +54,7 @@ def main():
         for setting in args.settings:
             argv = ["--model", str(checkpoint()), *CONFIG, *SETTINGS[setting], "--seed", str(seed)]
             runs.run(f"{setting}/{seed}", "recommendation", argv, METRICS)
-    table(runs)
+    print(table(runs))
 
 
 if __name__ == "__main__":

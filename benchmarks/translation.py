@@ -7,18 +7,26 @@
 The recipe runs with recipes/configs/multi30k_en_de.yaml, from random weights, with the same steps for all. Each run is
 added to results/translation.json, and one that is there already is not run again; the table is of them all, with the
 95 % interval of each run's BLEU, which draws sentences, and the spread over seeds.
+
+`follows` is the alignment: of the words of the test references that an aligner of words links to a source word
+(word_links.py), the share for which the cross attention is highest on it; heads meant, the layer where that is most.
 """
 
 import argparse
+import json
 import os
 import statistics
 from pathlib import Path
 
 from recipe_runs import Runs
+from word_links import followed, links
 
 SHARED = Path(os.environ.get("HF_ATTN_SHARED", "../shared"))
 RESULTS = Path(__file__).parent / "results" / "translation.json"
-CONFIG = ["--config", "recipes/configs/multi30k_en_de.yaml", "--dataset", f"{SHARED}/data/multi30k_en_de"]
+DATA = SHARED / "data" / "multi30k_en_de"
+CONFIG = ["--config", "recipes/configs/multi30k_en_de.yaml", "--dataset", str(DATA)]
+LEARNED = 5000
+"""Pairs of train that the aligner learns from, beside those of test."""
 METRICS = ["bleu", "chrf", "loss"]
 SETTINGS = {
     "softmax": [],
@@ -29,19 +37,38 @@ SETTINGS = {
 }
 
 
+class Links:
+    """The links of the words of test, which are found once; and how often a run's attention follows them."""
+
+    def __init__(self):
+        train, test = (
+            [json.loads(line) for line in (DATA / f"{split}.jsonl").read_text("utf-8").splitlines()]
+            for split in ("train", "test")
+        )
+        self.texts = [[row[name] for row in test] for name in ("en", "de")]
+        both = [*train[:LEARNED], *test]
+        self.known = links([row["en"] for row in both], [row["de"] for row in both], len(test))
+
+    def __call__(self, run):
+        layers, diagonal = followed(run, *self.texts, self.known)
+        return {"follows": [round(float(share), 4) for share in layers], "follows_diagonal": round(diagonal, 4)}
+
+
 def table(runs):
-    print("| cross attention | " + " | ".join(METRICS) + " | BLEU of each seed, 95 % of sentences | seconds |")
-    print("|---" * (len(METRICS) + 3) + "|")
-    for setting in SETTINGS:
-        scores = {name: list(runs.scores(setting, name).values()) for name in [*METRICS, "seconds"]}
-        if not scores["bleu"]:
-            continue
-        cells = []
-        for name in METRICS:
-            spread = f" ± {statistics.stdev(scores[name]):.2f}" if len(scores[name]) > 1 else ""
-            cells.append(f"{statistics.mean(scores[name]):.2f}{spread}")
+    """A line each setting: means over seeds and their spread, the interval of each run, the alignment."""
+    head = ["cross attention", "seeds", *METRICS, "BLEU of each seed, 95 % of sentences", "follows"]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for setting, seeds in runs.settings(SETTINGS).items():
+        cells = [runs.mean(setting, name, 2) for name in METRICS]
         each = ", ".join(f"{low:.1f} to {high:.1f}" for low, high in runs.scores(setting, "interval").values())
-        print(f"| {setting} | {' | '.join(cells)} | {each} | {statistics.mean(scores['seconds']):.0f} |")
+        follows = statistics.mean(max(shares) for shares in runs.scores(setting, "follows").values())
+        lines.append(f"| {setting} | {seeds} | {' | '.join(cells)} | {each} | {follows:.2f} |")
+    return "\n".join(lines)
+
+
+def kept():
+    """The runs that were kept."""
+    return Runs(RESULTS)
 
 
 def main():
@@ -52,11 +79,12 @@ def main():
     parser.add_argument("recipe", nargs="*", help="after --: further arguments of the recipe")
     args = parser.parse_args()
     runs = Runs(args.results)
+    aligned = Links()
     for seed in args.seeds:
         for setting in args.settings:
             argv = [*CONFIG, *SETTINGS[setting], *args.recipe, "--seed", str(seed)]
-            runs.run(f"{setting}/{seed}", "translation", argv, METRICS)
-    table(runs)
+            runs.run(f"{setting}/{seed}", "translation", argv, METRICS, more=aligned)
+    print(table(runs))
 
 
 if __name__ == "__main__":

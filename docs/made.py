@@ -85,7 +85,8 @@ def pages() -> dict[Path, str]:
     """Each page with its table as it is now."""
     made = {}
     tables = {"variants": variants, "papers": papers, "explain": methods}
-    tables |= {name: partial(measured, name) for name in ("few_labels", "rationales")}
+    measurements = ("few_labels", "rationales", "recommendation", "recipes/translation")
+    tables |= {name: partial(measured, name.rpartition("/")[2]) for name in measurements}
     for name, table in tables.items():
         path = DOCS / f"{name}.md"
         before, mark, rest = path.read_text("utf-8").partition("<!-- made -->\n")

@@ -1,0 +1,64 @@
+"""Which words of two texts translate each other, by an aligner of words that knows no attention."""
+
+import re
+import warnings
+
+import numpy as np
+
+OUTER = re.compile(r"^\W+|\W+$")
+
+
+def words(text):
+    """The words between blanks, in small letters and without the punctuation around them."""
+    return [OUTER.sub("", word).lower() or word for word in text.split()]
+
+
+def links(sources, targets, wanted, iterations=5):
+    """Return the links of the last ``wanted`` pairs: {(source word, target word), …} for each.
+
+    IBM model 2 (Brown et al. 1993, section 4.2) of NLTK, learned in both directions; the links on which both agree
+    (Och & Ney 2003, section 3.1), which are few and seldom wrong.
+    """
+    from nltk.translate import AlignedSent, IBMModel2
+
+    pairs = [(words(one), words(other)) for one, other in zip(sources, targets, strict=True)]
+    pairs = [pair for pair in pairs[:-wanted] if all(pair)] + pairs[-wanted:]
+    found = []
+    for way in (1, -1):
+        corpus = [AlignedSent(*pair[::way]) for pair in pairs]
+        with warnings.catch_warnings(action="ignore"):
+            IBMModel2(corpus, iterations)
+        found.append([{link[::way] for link in one.alignment if None not in link} for one in corpus[-wanted:]])
+    return [one & other for one, other in zip(*found, strict=True)]
+
+
+def followed(run, sources, targets, known):
+    """Return the share of linked target words whose most attended source word is a linked one, and that of chance.
+
+    The references are given to the model, so that all models are asked of the same words.
+
+    Args:
+        run: folder of a translator.
+        sources: texts.
+        targets: their references.
+        known: of :func:`links`.
+
+    Returns:
+        (layers,) shares by the mean of a layer's heads; the same where the word at the same place in the text is taken,
+        which no model is needed for.
+    """
+    from hf_attn.tasks.inputs.text.alignment import align
+    from hf_attn.tasks.predict import load
+
+    model, tokenizer = load(run)
+    right, diagonal = [], []
+    for source, target, linked in zip(sources, targets, known, strict=True):
+        seen = align(model, tokenizer, source, target)
+        if [len(seen.sources), len(seen.written)] != [len(source.split()), len(target.split())]:
+            continue
+        best = seen.weights.mean(1).argmax(-1)  # (layers, written)
+        for at in sorted({written for _, written in linked}):
+            right.append([(int(one), at) in linked for one in best[:, at]])
+            same = round(at * (len(seen.sources) - 1) / max(1, len(seen.written) - 1))
+            diagonal.append((same, at) in linked)
+    return np.mean(right, 0), float(np.mean(diagonal))
