@@ -74,7 +74,7 @@ def test_only_the_head_and_the_slots_are_reported_as_new(folder, caplog):
     with caplog.at_level("INFO", logger="hf_attn"):
         models.load(folder, labels=["a", "b"], attention="gated")
     line = next(record.getMessage() for record in caplog.records if "new parameters" in record.getMessage())
-    assert line == "new parameters: classifier.bias, classifier.weight and 6 of the attention variant"
+    assert line == "new parameters: classifier.bias, classifier.weight, 6 of the attention variant"
 
 
 def test_a_head_of_another_size_is_made_anew_and_the_encoder_kept(folder, tmp_path):

@@ -21,7 +21,7 @@ def test_a_notebook_runs(path, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_ATTN_RUN", str(tmp_path / "run"))
     monkeypatch.setenv("HF_ATTN_BUDGET", "--max_steps 2 --limit 20 --batch_size 4")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}).execute()
+    NotebookClient(notebook, timeout=1200, resources={"metadata": {"path": str(path.parent)}}).execute()
     pictures = [o for cell in notebook.cells for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
     assert len(pictures) == PICTURES[path.stem]
     assert os.listdir(tmp_path / "run")
