@@ -212,6 +212,21 @@ def test_letters_without_a_type_are_entities_of_one(tmp_path):
     assert every(splits, target)[0][1] == ["B-entity", "I-entity", "O"]
 
 
+@pytest.mark.parametrize("tags", [["PER-B", "PER-I", "O", "LOC-B"], ["PER_B", "PER_M", "O", "LOC_B"]])
+def test_tags_with_their_letter_last_are_read_as_with_it_first_and_told(tags, tmp_path, caplog):
+    rows = [{"tokens": ["a", "b", "c", "d"], "tags": tags}] * 12
+    with caplog.at_level(logging.INFO, "hf_attn"):
+        splits, target = encoded(written(tmp_path, rows))
+    assert target.kinds == ("LOC", "PER") and target.layout.name == "BIO"
+    assert every(splits, target)[0][1] == ["B-PER", "I-PER", "O", "B-LOC"] and "letter last" in caplog.text
+
+
+def test_types_that_end_in_a_letter_of_a_layout_are_types(tmp_path):
+    rows = [{"tokens": ["a", "b", "c"], "tags": ["GROUP_B", "O", "GROUP_A"]}] * 12
+    _, target = encoded(written(tmp_path, rows))
+    assert target.kinds == ("GROUP_A", "GROUP_B") and target.layout.name == "IO"
+
+
 def test_tags_that_nothing_begins_are_counted(tmp_path, caplog):
     rows = [*ROWS, {"tokens": ["a", "b"], "tags": ["O", "I-PER"]}, {"tokens": ["a"], "tags": ["B-PER"]}]
     encoded(written(tmp_path, rows))
@@ -281,6 +296,9 @@ def test_bad_spans_are_refused_with_their_row(case, tmp_path):
         ([{"tokens": ["a", "b"], "tags": ["N", "V"]}], {"layout": "BIO"}, "say no entities"),
         ([{"tokens": ["a", "b", "c"], "tags": ["O", "B-X", "[CLS]"]}], {}, r"say entities, and '\[CLS\]' do not"),
         ([{"tokens": ["a", "b", "c"], "tags": ["o", "b-per", "i-per"]}], {}, "in small letters"),
+        ([{"tokens": ["a", "b", "c"], "tags": ["O", "b-per", "i-per"]}], {}, "in small letters"),
+        ([{"tokens": ["a", "b", "c"], "tags": ["O", "B/PER", "I/PER"]}], {}, "without a hyphen"),
+        ([{"tokens": ["a", "b", "c"], "tags": ["_", "B-PER", "I-PER"]}], {}, "say entities, and '_' do not"),
         ([{"words": ["a"], "tags": ["O"]}], {}, "no column 'tokens'.*--tokens.*--text"),
         ([{"tokens": ["a"], "ner": ["O"]}], {}, "no column 'tags'"),
     ],
