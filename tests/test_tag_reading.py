@@ -87,6 +87,30 @@ def test_numbers_have_the_names_that_are_given(tmp_path):
         assert all(one in [(list(a), list(b)) for a, b in SENTENCES] for one in every(splits, target))
 
 
+NAMES = ["O", *(f"{letter}-{number}" for number in range(6) for letter in "BI")]
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        dict(sorted((str(number), name) for number, name in enumerate(NAMES))),
+        {name: number for number, name in enumerate(NAMES)},
+    ],
+)
+def test_names_of_an_object_are_those_of_its_numbers_in_whatever_order(held, tmp_path):
+    (tmp_path / "names.json").write_text(json.dumps(held))
+    rows = [{"tokens": ["a", "b", "c"], "tags": [0, 3, 10]}] * 12
+    splits, target = encoded(written(tmp_path, rows), tag_names=str(tmp_path / "names.json"))
+    assert every(splits, target)[0][1] == [NAMES[0], NAMES[3], NAMES[10]]
+
+
+@pytest.mark.parametrize("held", [{"1": "O", "2": "B-X"}, {"O": 1, "B-X": 2}, {"id2label": {"0": "O"}}, {}])
+def test_names_whose_numbers_do_not_count_from_0_are_refused(held, tmp_path):
+    (tmp_path / "names.json").write_text(json.dumps(held))
+    with pytest.raises(InputError, match="their numbers, from 0 on"):
+        encoded(written(tmp_path), tag_names=str(tmp_path / "names.json"))
+
+
 def test_numbers_without_names_are_told(tmp_path, caplog):
     encoded(written(tmp_path, [{"tokens": ["a", "b"], "tags": [0, 1]}] * 12))
     assert "numbers without names" in caplog.text

@@ -84,7 +84,7 @@ def names_given(text: str | None) -> list[str] | None:
     """Return the names of numbered tags: those of a json file, or between commas.
 
     Raises:
-        InputError: a file that holds no list of names, or a name given twice.
+        InputError: a file that holds no list of names and no numbers of them, or a name given twice.
     """
     if text is None:
         return None
@@ -96,13 +96,24 @@ def names_given(text: str | None) -> list[str] | None:
             raise InputError(
                 f"tag_names {text}: {' '.join(str(error).split())}: expected a json file of a list"
             ) from None
-        held = list(held.values()) if isinstance(held, dict) else held
+        held = _in_order(held) if isinstance(held, dict) else held
         if not isinstance(held, list) or not held or not all(isinstance(name, str) for name in held):
-            raise InputError(f'tag_names {text}: expected a list of names such as ["O", "B-PER", "I-PER"]')
+            raise InputError(
+                f'tag_names {text}: expected a list of names such as ["O", "B-PER", "I-PER"], or an object of them and '
+                "their numbers, from 0 on"
+            )
         names = held
     if twice := [name for name, times in Counter(names).items() if times > 1 or not name]:
         raise InputError(f"tag_names has {twice[0]!r} more than once: expected a name for each number")
     return names
+
+
+def _in_order(named: Mapping[str, Any]) -> list[Any] | None:
+    """The names of an object, by number or with their numbers, such as a configuration's id2label; None of another."""
+    by_number = all(isinstance(name, str) for name in named.values())
+    found = {str(number): name for number, name in (pair if by_number else pair[::-1] for pair in named.items())}
+    order = [str(number) for number in range(len(named))]
+    return [found[number] for number in order] if set(found) == set(order) else None
 
 
 def read_spans(split: Dataset, column: str) -> Read:
