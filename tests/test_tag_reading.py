@@ -184,17 +184,23 @@ RAW = [
 ]
 
 
-@pytest.mark.parametrize("form", ["objects", "lists", "json"])
+@pytest.mark.parametrize("form", ["objects", "lists", "json", "python", "tuples"])
 def test_labelled_spans_of_raw_texts_become_tags(tmp_path, form):
     rows = [dict(row) for row in RAW * 10]
     for row in rows:
-        if form != "objects":
-            row["spans"] = [[one["start"], one["end"], one["label"]] for one in row["spans"]]
-        if form == "json":
-            row["spans"] = json.dumps(row["spans"])
+        if form in ("lists", "json", "tuples"):
+            row["spans"] = [(one["start"], one["end"], one["label"]) for one in row["spans"]]
+        if form != "objects" and form != "lists":
+            row["spans"] = json.dumps(row["spans"]) if form == "json" else str(row["spans"])  # as pandas does in csv
     splits, target = encoded(written(tmp_path, rows), text="text", spans="spans")
     found = every(splits, target)
     assert (["Angela", "Merkel", "was", "in", "Paris", "."], ["B-PER", "I-PER", "O", "O", "B-LOC", "O"]) in found
+
+
+def test_a_span_may_have_its_text_and_blanks_are_no_matter_of_it(tmp_path):
+    spans = [{"start": 0, "end": 14, "label": "PER", "text": "Angela  Merkel"}, RAW[0]["spans"][1]]
+    splits, target = encoded(written(tmp_path, [{**RAW[0], "spans": spans}] * 12), text="text", spans="spans")
+    assert every(splits, target)[0][1] == ["B-PER", "I-PER", "O", "O", "B-LOC", "O"]
 
 
 def test_a_span_that_ends_within_a_word_takes_it_and_is_told(tmp_path, caplog):
@@ -295,6 +301,8 @@ BAD_SPANS = {
     "of a blank": ([{"start": 2, "end": 3, "label": "X"}], "a span without a word, such as ' '"),
     "overlapping": ([{"start": 0, "end": 7, "label": "X"}, {"start": 3, "end": 7, "label": "Y"}], "spans that overlap"),
     "without a label": ([{"start": 0, "end": 2, "label": ""}], "no labelled spans"),
+    "of another text": ([{"start": 3, "end": 7, "label": "X", "text": "He"}], "'He', and 'paid' stands at 3"),
+    "in columns of unlike length": ({"start": [0, 3], "end": [2, 7], "label": ["X"]}, "no labelled spans"),
     "of other keys": ([{"from": 0, "to": 2, "label": "X"}], "no labelled spans .*expected"),
 }
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ast
-import json
-import re
 from collections.abc import Sequence
 from typing import Any
+
+from ....data.lists_as_text import written
 
 Answer = tuple[str, "int | None"]
 """A text, and where it begins as the file says; None where that says nothing."""
@@ -14,8 +13,6 @@ Placed = tuple[str, int, int]
 """A text, and its characters in the context, [start, end)."""
 TEXTS = ("text", "texts")
 STARTS = ("answer_start", "answer_starts", "start", "starts")
-OBJECT = re.compile(r"\s*[\[{].*[\]}]\s*", re.DOTALL)
-ARRAY = re.compile(r"\barray\((\[.*?\])(?:,\s*dtype=[\w'\"<>.]+)?\)", re.DOTALL)
 UNITS = {"bytes": ("utf-8", 1), "utf16": ("utf-16-le", 2)}
 """Encoding, and its bytes in what is counted."""
 ELSEWHERE, CASED, ABSENT = "elsewhere", "in other case", "not in their context"
@@ -29,25 +26,12 @@ def answers_of(values: Sequence[Any], starts: Sequence[Any] | None) -> list[list
         starts: of the column of their places, where there is one.
     """
     texts = [value for value in values if isinstance(value, str) and value.strip()]
-    written = [_written(value) for value in texts]
-    if texts and all(one is not None for one in written):  # such as a csv file has them
-        read = iter(written)
+    held = [written(value) for value in texts]
+    if texts and all(one is not None for one in held):  # such as a csv file has them
+        read = iter(held)
         values = [next(read) if isinstance(value, str) and value.strip() else value for value in values]
     beside = [None] * len(values) if starts is None else starts
     return [_answers(value, start) for value, start in zip(values, beside, strict=True)]
-
-
-def _written(value: str) -> Any:
-    """An object or a list that a text holds, as JSON, Python or numpy write it; None where it is none."""
-    if not OBJECT.fullmatch(value):
-        return None
-    try:
-        return json.loads(value)
-    except ValueError:
-        try:
-            return ast.literal_eval(ARRAY.sub(r"\1", value))
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            return None
 
 
 def _answers(value: Any, starts: Any) -> list[Answer] | None:

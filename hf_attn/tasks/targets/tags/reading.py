@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ....data.columns import listing
+from ....data.lists_as_text import written
 from ....data.token_lists import token_lists
 from ....errors import InputError
 from .layouts import Entity, tags_of
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Span = tuple[int, int, str, str]
+"""First character, the one behind the last, label, and text; that is empty where it is not given."""
 SPAN = '{"start": 0, "end": 5, "label": "PER"}'
 
 
@@ -135,46 +138,48 @@ def read_spans(split: Dataset, column: str) -> Read:
     return found
 
 
-def spans_of(value: Any) -> list[tuple[int, int, str]] | None:
-    """Return spans as starts, ends and labels; None of what holds none."""
+def spans_of(value: Any) -> list[Span] | None:
+    """Return spans as starts, ends, labels and their texts, where these are given; None of what holds none."""
     if isinstance(value, str):
-        try:
-            value = json.loads(value) if value.strip() else []
-        except ValueError:
-            return None
+        value = written(value) if value.strip() else []
     if isinstance(value, Mapping):  # columns of a span's fields, as datasets once kept lists of objects
-        keys = [next((key for key in names if key in value), None) for names in (("start",), ("end",), ("label",))]
-        if None in keys or not all(isinstance(value[key], list) for key in keys):
+        columns = [value.get(key) for key in ("start", "end", "label")]
+        if not all(isinstance(column, list) for column in columns) or len({len(column) for column in columns}) > 1:
             return None
-        value = list(zip(*(value[key] for key in keys), strict=False))
+        value = list(zip(*columns, strict=True))
     if not isinstance(value, list):
         return None
     found = []
     for span in value:
+        said = ""
         if isinstance(span, Mapping):
+            said = span.get("text") or ""
             span = [span.get("start"), span.get("end"), next((span[k] for k in ("label", "type") if span.get(k)), None)]
         if not isinstance(span, list | tuple) or len(span) != 3:
             return None
         start, end, label = span
         if type(start) is not int or type(end) is not int or not isinstance(label, str) or not label.strip():
             return None
-        found.append((start, end, label.strip()))
+        found.append((start, end, label.strip(), str(said)))
     return found
 
 
-def _entities(
-    spans: Sequence[tuple[int, int, str]], text: str, words: Sequence[tuple[int, int]]
-) -> tuple[list[Entity], int]:
+def _entities(spans: Sequence[Span], text: str, words: Sequence[tuple[int, int]]) -> tuple[list[Entity], int]:
     """The words of each span, and how many spans end within a word.
 
     Raises:
-        InputError: spans that are not of the text, hold no word, or overlap.
+        InputError: spans that are not of the text, have another text than stands there, hold no word, or overlap.
     """
     entities: list[Entity] = []
     widened = 0
-    for start, end, label in sorted(set(spans)):
+    for start, end, label, said in sorted(set(spans)):
         if not 0 <= start < end <= len(text):
             raise InputError(f"a span that is not within its text, such as [{start}, {end}) of {len(text)} characters")
+        if said and said.split() != text[start:end].split():
+            raise InputError(
+                f"a span whose text stands elsewhere, such as {said!r:.60}, and {text[start:end]!r:.60} stands at "
+                f"{start}: places count characters, the end excluded"
+            )
         over = [number for number, (left, right) in enumerate(words) if left < end and start < right]
         if not over:
             raise InputError(f"a span without a word, such as {text[start:end]!r}")
