@@ -145,6 +145,22 @@ def test_a_file_of_a_token_a_line_is_read(tmp_path, separator):
     assert all(one in [(list(a), list(b)) for a, b in SENTENCES] for one in every(splits, target))
 
 
+@pytest.mark.parametrize("token", ["10\u00a0000", "\u3000", "a\x85b", "a\u2028b"])
+@pytest.mark.parametrize("separator", [" ", "\t"])
+def test_a_blank_that_does_not_break_is_of_its_token(token, separator, tmp_path):
+    sentences = [([token, "Leeds"], ["O", "B-LOC"])]
+    (tmp_path / "data.conll").write_bytes(conll(sentences * 12, separator).encode())
+    assert every(*encoded(tmp_path / "data.conll"))[0] == sentences[0]
+    rows = [{"tokens": " ".join(a), "tags": separator.join(b)} for a, b in sentences * 12]
+    assert every(*encoded(written(tmp_path, rows)))[0] == sentences[0]
+
+
+def test_lines_may_end_in_a_carriage_return_alone(tmp_path):
+    (tmp_path / "data.conll").write_bytes(conll(SENTENCES * 8).replace("\n", "\r").encode())
+    splits, _ = encoded(tmp_path / "data.conll")
+    assert sum(map(len, splits.values())) == 24
+
+
 def test_another_column_of_a_token_a_line_is_chosen_by_its_number(tmp_path):
     lines = "".join(f"w{n} {'NN' if n % 2 else 'VB'} O\n\n" for n in range(24))
     (tmp_path / "data.conll").write_text(lines)
