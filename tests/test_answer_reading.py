@@ -149,6 +149,21 @@ def test_questions_without_an_answer_are_read_and_counted(tmp_path, caplog):
     assert "questions without an answer" in caplog.text
 
 
+@pytest.mark.parametrize("flags", [("true", "false"), ("Yes", "no"), (1, 0), (1.0, 0.0), (True, None), ("TRUE", "")])
+@pytest.mark.parametrize("empty", [[], [{"text": "", "answer_start": -1}]])
+def test_whether_there_is_an_answer_is_read_as_files_write_it(flags, empty, tmp_path):
+    rows = [
+        {
+            **row,
+            "is_impossible": flags[number % 2],
+            "answers": [{"text": "Zoë", "answer_start": 0}] if number % 2 else empty,
+        }
+        for number, row in enumerate(ROWS * 2)
+    ]
+    splits, target = encoded(written(tmp_path, rows))
+    assert target.unanswerable and sum(bool(answers) for _, answers in read(splits)) == len(ROWS)
+
+
 def test_several_answers_are_all_learnt_or_the_first(tmp_path):
     rows = [{**row, "answers": {"text": ["Zoë", "Zoë", "€5"], "answer_start": [0, 0, 9]}} for row in ROWS]
     assert encoded(written(tmp_path, rows))[1].most == 3
@@ -197,6 +212,11 @@ BAD = {
         "no answer: exp",
     ),
     "impossible with an answer": (lambda row: {"is_impossible": True}, "says that there is no answer, and some"),
+    "text that says possible without an answer": (
+        lambda row: {"is_impossible": "False", "answers": {"text": [], "answer_start": []}},
+        "says that there is an answer, and none is given",
+    ),
+    "neither possible nor impossible": (lambda row: {"is_impossible": "maybe"}, "is_impossible that is neither true"),
     "possible without an answer": (
         lambda row: {"is_impossible": False, "answers": {"text": [], "answer_start": []}},
         "says that there is an answer, and none is given",

@@ -24,6 +24,13 @@ log = logging.getLogger(__name__)
 
 NONE_GIVEN = "is_impossible says that there is an answer, and none is given"
 ALL_GIVEN = "is_impossible says that there is no answer, and some is given"
+NO_FLAG = "an is_impossible that is neither true nor false"
+FLAGS = {
+    **dict.fromkeys(("true", "1", "1.0", "yes"), True),
+    **dict.fromkeys(("false", "0", "0.0", "no"), False),
+    **dict.fromkeys(("", "none", "nan")),
+}
+"""What is_impossible says, by how files write it; None says nothing."""
 NO_ANSWERS = "what is no answer: expected {text, answer_start}, a list of such, or a text"
 
 
@@ -75,10 +82,15 @@ def _read(split: Dataset, args: Options) -> Read:
     given = answers_of(split[args.answers][:], split[args.answer_start][:] if args.answer_start else None)
     (flag,) = ALSO
     said = split[flag][:] if flag in split.column_names else [None] * len(split)
-    for row, (context, answers, impossible) in enumerate(zip(split["text"][:], given, said, strict=True)):
+    flags = [FLAGS.get(str(value).strip().lower(), NO_FLAG) for value in said]
+    for row, (context, answers, impossible) in enumerate(zip(split["text"][:], given, flags, strict=True)):
         placed: list[Placed] = []
         why = set() if answers is not None else {NO_ANSWERS}
-        if impossible is not None and answers is not None and bool(impossible) == bool(answers):
+        if impossible is True and answers:
+            answers = [answer for answer in answers if answer[0].strip()]  # a blank one stands for none there
+        if impossible is NO_FLAG:
+            why.add(NO_FLAG)
+        elif impossible is not None and answers is not None and impossible == bool(answers):
             why.add(ALL_GIVEN if impossible else NONE_GIVEN)
         for answer in [] if impossible else answers or []:
             if not answer[0].strip():
