@@ -149,6 +149,26 @@ def test_questions_without_an_answer_are_read_and_counted(tmp_path, caplog):
     assert "questions without an answer" in caplog.text
 
 
+@pytest.mark.parametrize("answer", ["1998", "12.50", "007", "true"])
+@pytest.mark.parametrize("start", [None, "at"])
+def test_answers_that_are_numbers_are_texts_in_a_csv_file(answer, start, tmp_path):
+    rows = [{"question": f"when {n}", "context": f"{n}: in {answer}", "answers": answer, "at": 6.0} for n in range(10)]
+    pd.DataFrame([*rows, {**rows[0], "answers": "", "at": None}]).to_csv(tmp_path / "data.csv", index=False)
+    splits, _ = encoded(tmp_path / "data.csv", answer_start=start)
+    assert {tuple(answers) for _, answers in read(splits)} == {((answer, answer),), ()}
+
+
+@pytest.mark.parametrize("name", ["data.jsonl", "data.csv"])
+def test_questions_without_an_answer_are_no_bad_rows(name, tmp_path):
+    rows = [{**row, "answers": None if number % 3 else "Zoë"} for number, row in enumerate(ROWS)]
+    if name == "data.csv":
+        pd.DataFrame(rows).to_csv(tmp_path / name, index=False)
+    else:
+        written(tmp_path, rows)
+    splits, target = encoded(tmp_path / name, skip_bad_rows=True)
+    assert len(read(splits)) == len(ROWS) and target.unanswerable
+
+
 @pytest.mark.parametrize("flags", [("true", "false"), ("Yes", "no"), (1, 0), (1.0, 0.0), (True, None), ("TRUE", "")])
 @pytest.mark.parametrize("empty", [[], [{"text": "", "answer_start": -1}]])
 def test_whether_there_is_an_answer_is_read_as_files_write_it(flags, empty, tmp_path):

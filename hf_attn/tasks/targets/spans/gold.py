@@ -30,7 +30,7 @@ def answers_of(values: Sequence[Any], starts: Sequence[Any] | None) -> list[list
     if texts and all(one is not None for one in held):  # such as a csv file has them
         read = iter(held)
         values = [next(read) if isinstance(value, str) and value.strip() else value for value in values]
-    beside = [None] * len(values) if starts is None else starts
+    beside = [None if _is_blank(start) else start for start in starts or [None] * len(values)]
     return [_answers(value, start) for value, start in zip(values, beside, strict=True)]
 
 
@@ -61,10 +61,14 @@ def _paired(texts: Any, starts: Any) -> list[Answer] | None:
         return None
 
 
+def _is_blank(value: Any) -> bool:
+    return isinstance(value, str) and not value.strip()
+
+
 def _whole(number: Any) -> int:
-    if isinstance(number, bool) or int(number) != float(number):
+    if isinstance(number, bool) or not float(number).is_integer():
         raise ValueError(number)
-    return int(number)
+    return int(float(number))
 
 
 def place(context: str, answer: Answer, offsets: str) -> tuple[int | None, str]:
