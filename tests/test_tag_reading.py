@@ -161,6 +161,22 @@ def test_lines_may_end_in_a_carriage_return_alone(tmp_path):
     assert sum(map(len, splits.values())) == 24
 
 
+def test_a_table_of_a_token_a_row_is_told(tmp_path, caplog):
+    rows = [{"word": token, "tag": tag} for a, b in SENTENCES * 4 for token, tag in zip(a, b, strict=True)]
+    encoded(written(tmp_path, rows), tokens="word", tags="tag")
+    assert "has one token, and is tagged without those around it" in caplog.text and ".conll" in caplog.text
+    caplog.clear()
+    encoded(written(tmp_path))
+    assert "one token" not in caplog.text
+
+
+def test_a_folder_of_txt_files_with_a_token_a_line_is_told_their_name(tmp_path):
+    for name in ("train", "valid", "test"):
+        (tmp_path / f"{name}.txt").write_text(conll(SENTENCES))
+    with pytest.raises(InputError, match=r"no train file .*\.conll of a token a line.* it holds test\.txt, train\.txt"):
+        encoded(tmp_path)
+
+
 def test_another_column_of_a_token_a_line_is_chosen_by_its_number(tmp_path):
     lines = "".join(f"w{n} {'NN' if n % 2 else 'VB'} O\n\n" for n in range(24))
     (tmp_path / "data.conll").write_text(lines)
