@@ -27,7 +27,7 @@ def arguments(dataset, **given):
             **{"encoding": None, "validation_share": 0.1, "test_share": 0.1, "skip_bad_rows": False, "seed": 0},
             **{"tokens": "tokens", "text": None, "tags": "tags", "tag_names": None, "spans": None, "layout": None},
             **{"label_all_tokens": False, "label_smoothing": 0.0, "focal_gamma": 0.0, "class_weights": None},
-            **{"limit": None, **given},
+            **{"offsets": "characters", "limit": None, **given},
         }
     )
 
@@ -235,6 +235,19 @@ def test_a_span_may_have_its_text_and_blanks_are_no_matter_of_it(tmp_path):
     assert every(splits, target)[0][1] == ["B-PER", "I-PER", "O", "O", "B-LOC", "O"]
 
 
+@pytest.mark.parametrize(("offsets", "code", "width"), [("utf16", "utf-16-le", 2), ("bytes", "utf-8", 1)])
+def test_places_of_spans_in_bytes_and_in_units_of_utf_16_are_told_and_read(offsets, code, width, tmp_path):
+    text = "Hi 😀😀 é Angela Merkel"
+    start, end = (len(part.encode(code)) // width for part in (text.partition("Angela")[0], text))
+    rows = [{"text": text, "spans": [{"start": start, "end": end, "label": "PER", "text": "Angela Merkel"}]}] * 12
+    path = written(tmp_path, rows)
+    with pytest.raises(InputError, match=f"--offsets {offsets}"):
+        encoded(path, text="text", spans="spans")
+    splits, target = encoded(path, text="text", spans="spans", offsets=offsets)
+    (words, found), *_ = every(splits, target)
+    assert [word for word, tag in zip(words, found, strict=True) if tag != "O"] == ["Angela", "Merkel"]
+
+
 def test_a_span_that_ends_within_a_word_takes_it_and_is_told(tmp_path, caplog):
     rows = [{"text": "a Berlin-based firm", "spans": [{"start": 2, "end": 8, "label": "LOC"}]}, RAW[0]] * 10
     splits, target = encoded(written(tmp_path, rows), text="text", spans="spans")
@@ -333,7 +346,7 @@ BAD_SPANS = {
     "of a blank": ([{"start": 2, "end": 3, "label": "X"}], "a span without a word, such as ' '"),
     "overlapping": ([{"start": 0, "end": 7, "label": "X"}, {"start": 3, "end": 7, "label": "Y"}], "spans that overlap"),
     "without a label": ([{"start": 0, "end": 2, "label": ""}], "no labelled spans"),
-    "of another text": ([{"start": 3, "end": 7, "label": "X", "text": "He"}], "'He', and 'paid' stands at 3"),
+    "of another text": ([{"start": 3, "end": 7, "label": "X", "text": "He"}], "than 'He': 'paid' stands there"),
     "in columns of unlike length": ({"start": [0, 3], "end": [2, 7], "label": ["X"]}, "no labelled spans"),
     "of other keys": ([{"from": 0, "to": 2, "label": "X"}], "no labelled spans .*expected"),
 }

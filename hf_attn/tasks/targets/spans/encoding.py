@@ -13,7 +13,8 @@ from ....data import limit as limited
 from ....data.columns import labelled, listing, missing, refuse
 from ....data.origin import carry, select, unusable, where
 from ....errors import InputError
-from .gold import ABSENT, CASED, ELSEWHERE, Placed, answers_of, counted_in, place
+from ..offsets import NAMES, counted_in
+from .gold import ABSENT, CASED, ELSEWHERE, Placed, answers_of, place
 from .options import ALSO, Options, columns_of
 from .spans import Spans
 
@@ -103,7 +104,7 @@ def _read(split: Dataset, args: Options) -> Read:
                     found.odd.setdefault(odd, []).append(row)
                 continue
             why.add(odd)
-            if odd == ELSEWHERE and (unit := counted_in(context, answer)):
+            if odd == ELSEWHERE and answer[1] is not None and (unit := counted_in(context, answer[0], answer[1])):
                 found.units[unit] += 1
             found.example = found.example or _example(context, answer)
         for one in why:
@@ -139,8 +140,7 @@ def _refuse_bad(splits: DatasetDict, read: dict[str, Read], args: Any) -> None:
 def _cure(read: Read, why: str, rows: int) -> str:
     if why == ELSEWHERE and read.units:
         unit, count = read.units.most_common(1)[0]
-        counts = {"bytes": "bytes of UTF-8", "utf16": "units of UTF-16"}[unit]
-        return f": {count} of them count {counts}: --offsets {unit}, or --skip_bad_rows"
+        return f": {count} of them count {NAMES[unit]}: --offsets {unit}, or --skip_bad_rows"
     if why == ELSEWHERE:
         return ": --offsets search takes the nearest such text, --skip_bad_rows leaves them out"
     return ": an answer must be a part of its context as it is written; mend them, or --skip_bad_rows"

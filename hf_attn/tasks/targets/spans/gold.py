@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ....data.lists_as_text import written
+from ..offsets import in_characters
 
 Answer = tuple[str, "int | None"]
 """A text, and where it begins as the file says; None where that says nothing."""
@@ -13,8 +14,6 @@ Placed = tuple[str, int, int]
 """A text, and its characters in the context, [start, end)."""
 TEXTS = ("text", "texts")
 STARTS = ("answer_start", "answer_starts", "start", "starts")
-UNITS = {"bytes": ("utf-8", 1), "utf16": ("utf-16-le", 2)}
-"""Encoding, and its bytes in what is counted."""
 ELSEWHERE, CASED, ABSENT = "elsewhere", "in other case", "not in their context"
 
 
@@ -84,8 +83,7 @@ def place(context: str, answer: Answer, offsets: str) -> tuple[int | None, str]:
         first = context.find(text)
         several = "several times in their context" if context.find(text, first + 1) >= 0 else ""
         return (first, several) if first >= 0 else (None, _absence(context, text))
-    if offsets in UNITS:
-        start = in_characters(context, start, *UNITS[offsets])
+    start = in_characters(context, start, offsets)
     if start >= 0 and context.startswith(text, start):
         return start, ""
     if offsets == "search" and (near := nearest(context, text, start)) is not None:
@@ -99,15 +97,6 @@ def _absence(context: str, text: str) -> str:
     return CASED if text.casefold() in context.casefold() else ABSENT
 
 
-def in_characters(context: str, offset: int, encoding: str, width: int) -> int:
-    """Return the character that begins at an offset, in units of ``width`` bytes of an encoding; -1 where none does."""
-    encoded = context.encode(encoding)
-    try:
-        return len(encoded[: offset * width].decode(encoding)) if 0 <= offset * width <= len(encoded) else -1
-    except UnicodeDecodeError:
-        return -1
-
-
 def nearest(context: str, text: str, start: int) -> int | None:
     """Return where a text stands nearest to a place, the first of such; None where it stands nowhere."""
     found, at = [], context.find(text)
@@ -115,16 +104,3 @@ def nearest(context: str, text: str, start: int) -> int | None:
         found.append(at)
         at = context.find(text, at + 1)
     return min(found, key=lambda one: abs(one - start), default=None)
-
-
-def counted_in(context: str, answer: Answer) -> str | None:
-    """Return the ``offsets`` by which an answer would stand where the file says; None where none does."""
-    text, start = answer
-    for unit, how in UNITS.items():
-        if (
-            start is not None
-            and (place := in_characters(context, start, *how)) >= 0
-            and context.startswith(text, place)
-        ):
-            return unit
-    return None

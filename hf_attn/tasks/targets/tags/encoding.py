@@ -53,7 +53,7 @@ def encode(splits: DatasetDict, args: Any) -> tuple[DatasetDict, Tags]:
         raise InputError("--text names raw texts, whose tags come from labelled spans: name their column by --spans")
     names = names_given(args.tag_names)
     read = {
-        name: read_spans(split, args.spans) if args.spans else read_tags(split, args, names)
+        name: read_spans(split, args.spans, args.offsets) if args.spans else read_tags(split, args, names)
         for name, split in splits.items()
     }
     splits, tagging = _usable(splits, read, skip=args.skip_bad_rows)

@@ -14,6 +14,7 @@ from ....data.columns import listing
 from ....data.lists_as_text import written
 from ....data.token_lists import token_lists
 from ....errors import InputError
+from ..offsets import NAMES, counted_in, in_characters
 from .layouts import Entity, tags_of
 
 if TYPE_CHECKING:
@@ -119,8 +120,8 @@ def _in_order(named: Mapping[str, Any]) -> list[Any] | None:
     return [found[number] for number in order] if set(found) == set(order) else None
 
 
-def read_spans(split: Dataset, column: str) -> Read:
-    """Return BIO tags of the words of raw texts, out of labelled spans."""
+def read_spans(split: Dataset, column: str, offsets: str = "characters") -> Read:
+    """Return BIO tags of the words of raw texts, out of labelled spans, whose places count ``offsets``."""
     found = Read()
     for row, (value, text, flat) in enumerate(zip(split[column][:], split["text"][:], split["words"][:], strict=True)):
         words = list(zip(flat[::2], flat[1::2], strict=True))
@@ -128,8 +129,12 @@ def read_spans(split: Dataset, column: str) -> Read:
         if spans is None:
             found.refused(row, f"no labelled spans in '{column}', such as {str(value)[:60]} (expected {SPAN})")
             continue
+        placed = [
+            (in_characters(text, start, offsets), in_characters(text, end, offsets), label, said)
+            for start, end, label, said in spans
+        ]
         try:
-            entities, widened = _entities(spans, text, words)
+            entities, widened = _entities(placed, text, words)
         except InputError as error:
             found.refused(row, str(error))
             continue
@@ -143,7 +148,7 @@ def spans_of(value: Any) -> list[Span] | None:
     if isinstance(value, str):
         value = written(value) if value.strip() else []
     if isinstance(value, Mapping):  # columns of a span's fields, as datasets once kept lists of objects
-        columns = [value.get(key) for key in ("start", "end", "label")]
+        columns: list[Any] = [value.get(key) for key in ("start", "end", "label")]
         if not all(isinstance(column, list) for column in columns) or len({len(column) for column in columns}) > 1:
             return None
         value = list(zip(*columns, strict=True))
@@ -173,13 +178,12 @@ def _entities(spans: Sequence[Span], text: str, words: Sequence[tuple[int, int]]
     entities: list[Entity] = []
     widened = 0
     for start, end, label, said in sorted(set(spans)):
+        if said and said.split() != text[start:end].split():
+            units = counted_in(text, said, start)
+            cure = f"its place counts {NAMES[units]}: --offsets {units}" if units else "the end is excluded"
+            raise InputError(f"a span of another text than {said!r:.60}: {text[start:end]!r:.60} stands there ({cure})")
         if not 0 <= start < end <= len(text):
             raise InputError(f"a span that is not within its text, such as [{start}, {end}) of {len(text)} characters")
-        if said and said.split() != text[start:end].split():
-            raise InputError(
-                f"a span whose text stands elsewhere, such as {said!r:.60}, and {text[start:end]!r:.60} stands at "
-                f"{start}: places count characters, the end excluded"
-            )
         over = [number for number, (left, right) in enumerate(words) if left < end and start < right]
         if not over:
             raise InputError(f"a span without a word, such as {text[start:end]!r}")
