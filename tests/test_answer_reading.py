@@ -184,6 +184,16 @@ def test_whether_there_is_an_answer_is_read_as_files_write_it(flags, empty, tmp_
     assert target.unanswerable and sum(bool(answers) for _, answers in read(splits)) == len(ROWS)
 
 
+@pytest.mark.parametrize("answer", [" paid €5", "paid €5 ", "\n paid €5\u00a0"])
+def test_blanks_around_an_answer_are_not_of_its_place(answer, tmp_path):
+    rows = [
+        {"question": f"what {number}", "context": f"Zoë{answer}", "answers": {"text": [answer], "answer_start": [3]}}
+        for number in range(12)
+    ]
+    splits, _ = encoded(written(tmp_path, rows))
+    assert {tuple(answers) for _, answers in read(splits)} == {(("paid €5", "paid €5"),)}
+
+
 def test_several_answers_are_all_learnt_or_the_first(tmp_path):
     rows = [{**row, "answers": {"text": ["Zoë", "Zoë", "€5"], "answer_start": [0, 0, 9]}} for row in ROWS]
     assert encoded(written(tmp_path, rows))[1].most == 3
@@ -269,6 +279,8 @@ def test_rows_that_cannot_be_used_are_skipped_as_asked_and_counted(tmp_path, cas
     ("rows", "given", "message"),
     [
         ([{**row, "answers": 5} for row in ROWS], {}, "what is no answer"),
+        ([{**row, "answers": {"spans": ["Zoë"]}} for row in ROWS], {}, "what is no answer"),
+        ([{**row, "answers": [{"value": "Zoë"}]} for row in ROWS], {}, "what is no answer"),
         ([{**row, "answers": {"text": [], "answer_start": []}} for row in ROWS], {}, "no question of .* has an answer"),
         ([{k: v for k, v in row.items() if k != "answers"} for row in ROWS], {}, "no column 'answers'"),
         (ROWS, {"answers": "context"}, "'context' is given both as text and as answers"),

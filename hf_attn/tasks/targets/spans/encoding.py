@@ -99,7 +99,7 @@ def _read(split: Dataset, args: Options) -> Read:
                 continue
             start, odd = place(context, answer, args.offsets)
             if start is not None:
-                placed.append((answer[0], start, start + len(answer[0])))
+                placed.append(_solid(answer[0], start))
                 if odd:
                     found.odd.setdefault(odd, []).append(row)
                 continue
@@ -111,6 +111,12 @@ def _read(split: Dataset, args: Options) -> Read:
             found.bad.setdefault(one, []).append(row)
         found.answers.append(placed)
     return found
+
+
+def _solid(text: str, start: int) -> Placed:
+    """An answer without the blanks around it, of which tokens have no place."""
+    start += len(text) - len(text.lstrip())
+    return text.strip(), start, start + len(text.strip())
 
 
 def _example(context: str, answer: Any) -> str:

@@ -37,6 +37,8 @@ def _answers(value: Any, starts: Any) -> list[Answer] | None:
     if value is None or value == "":
         return []
     if isinstance(value, dict):
+        if value and not set(TEXTS) & set(value):
+            return None
         text, start = (next((value[name] for name in names if name in value), None) for names in (TEXTS, STARTS))
         return [] if text is None else _paired(text, start)
     if isinstance(value, list) and any(isinstance(one, dict) for one in value):
