@@ -67,6 +67,13 @@ class Layout:
         return self.tags.index(OUTSIDE)
 
     @cached_property
+    def within(self) -> np.ndarray:
+        """(tags,) number of the tag that goes on with the entity of each; outside where it ends."""
+        numbers = {pair: number for number, pair in reversed(list(enumerate(self.parts)))}
+        inside = [("I", kind) if letter in "BI" else (OUTSIDE, "") for letter, kind in self.parts]
+        return np.array([numbers.get(pair, self.outside) for pair in inside])
+
+    @cached_property
     def codes(self) -> tuple[np.ndarray, np.ndarray]:
         """(tags,) numbers of letters and of types; -1 is no type."""
         letters = [LETTERS.index(letter) for letter, _ in self.parts]
