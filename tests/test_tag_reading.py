@@ -345,6 +345,10 @@ BAD_SPANS = {
     "of nothing": ([{"start": 3, "end": 3, "label": "X"}], "not within its text"),
     "of a blank": ([{"start": 2, "end": 3, "label": "X"}], "a span without a word, such as ' '"),
     "overlapping": ([{"start": 0, "end": 7, "label": "X"}, {"start": 3, "end": 7, "label": "Y"}], "spans that overlap"),
+    "of one word": (
+        [{"start": 3, "end": 5, "label": "X"}, {"start": 5, "end": 7, "label": "Y"}],
+        "spans that share a word, such as 'id'",
+    ),
     "without a label": ([{"start": 0, "end": 2, "label": ""}], "no labelled spans"),
     "of another text": ([{"start": 3, "end": 7, "label": "X", "text": "He"}], "than 'He': 'paid' stands there"),
     "in columns of unlike length": ({"start": [0, 3], "end": [2, 7], "label": ["X"]}, "no labelled spans"),

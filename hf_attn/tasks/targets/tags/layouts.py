@@ -32,7 +32,7 @@ def parts(tag: str) -> tuple[str, str] | None:
 
 def letter_first(tags: Iterable[str]) -> dict[str, str]:
     """Return tags such as ``PER-B`` and ``PER-I`` as ``B-PER`` and ``I-PER``, by tag; nothing where not all are so."""
-    found = {tag: LETTER_LAST.fullmatch(tag) for tag in tags if tag != OUTSIDE}
+    found = {tag: LETTER_LAST.fullmatch(tag) for tag in sorted(tags) if tag != OUTSIDE}
     if any(one is None or parts(tag) for tag, one in found.items()):
         return {}
     made = {tag: f"{one[2]}-{one[1]}" for tag, one in found.items() if one}

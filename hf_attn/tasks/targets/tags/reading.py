@@ -176,7 +176,7 @@ def _entities(spans: Sequence[Span], text: str, words: Sequence[tuple[int, int]]
         InputError: spans that are not of the text, have another text than stands there, hold no word, or overlap.
     """
     entities: list[Entity] = []
-    widened = 0
+    widened = reached = 0
     for start, end, label, said in sorted(set(spans)):
         if said and said.split() != text[start:end].split():
             units = counted_in(text, said, start)
@@ -190,11 +190,13 @@ def _entities(spans: Sequence[Span], text: str, words: Sequence[tuple[int, int]]
         first, last = over[0], over[-1] + 1
         widened += not text[start:end].strip() == text[words[first][0] : words[last - 1][1]]
         if entities and entities[-1][1] > first:
+            how = "overlap" if start < reached else "share a word"
             raise InputError(
-                f"spans that overlap, such as {text[start:end]!r:.60} with the one before it: one tag a word cannot "
-                "say both"
+                f"spans that {how}, such as {text[start:end]!r:.60} with the one before it: one tag a word cannot say "
+                "both"
             )
         entities.append((first, last, label))
+        reached = end
     return entities, widened
 
 
