@@ -149,6 +149,51 @@ def test_questions_without_an_answer_are_read_and_counted(tmp_path, caplog):
     assert "questions without an answer" in caplog.text
 
 
+@pytest.mark.parametrize("answer", ["1998", "12.50", "007", "true"])
+@pytest.mark.parametrize("start", [None, "at"])
+def test_answers_that_are_numbers_are_texts_in_a_csv_file(answer, start, tmp_path):
+    rows = [{"question": f"when {n}", "context": f"{n}: in {answer}", "answers": answer, "at": 6.0} for n in range(10)]
+    pd.DataFrame([*rows, {**rows[0], "answers": "", "at": None}]).to_csv(tmp_path / "data.csv", index=False)
+    splits, _ = encoded(tmp_path / "data.csv", answer_start=start)
+    assert {tuple(answers) for _, answers in read(splits)} == {((answer, answer),), ()}
+
+
+@pytest.mark.parametrize("name", ["data.jsonl", "data.csv"])
+def test_questions_without_an_answer_are_no_bad_rows(name, tmp_path):
+    rows = [{**row, "answers": None if number % 3 else "Zoë"} for number, row in enumerate(ROWS)]
+    if name == "data.csv":
+        pd.DataFrame(rows).to_csv(tmp_path / name, index=False)
+    else:
+        written(tmp_path, rows)
+    splits, target = encoded(tmp_path / name, skip_bad_rows=True)
+    assert len(read(splits)) == len(ROWS) and target.unanswerable
+
+
+@pytest.mark.parametrize("flags", [("true", "false"), ("Yes", "no"), (1, 0), (1.0, 0.0), (True, None), ("TRUE", "")])
+@pytest.mark.parametrize("empty", [[], [{"text": "", "answer_start": -1}]])
+def test_whether_there_is_an_answer_is_read_as_files_write_it(flags, empty, tmp_path):
+    rows = [
+        {
+            **row,
+            "is_impossible": flags[number % 2],
+            "answers": [{"text": "Zoë", "answer_start": 0}] if number % 2 else empty,
+        }
+        for number, row in enumerate(ROWS * 2)
+    ]
+    splits, target = encoded(written(tmp_path, rows))
+    assert target.unanswerable and sum(bool(answers) for _, answers in read(splits)) == len(ROWS)
+
+
+@pytest.mark.parametrize("answer", [" paid €5", "paid €5 ", "\n paid €5\u00a0"])
+def test_blanks_around_an_answer_are_not_of_its_place(answer, tmp_path):
+    rows = [
+        {"question": f"what {number}", "context": f"Zoë{answer}", "answers": {"text": [answer], "answer_start": [3]}}
+        for number in range(12)
+    ]
+    splits, _ = encoded(written(tmp_path, rows))
+    assert {tuple(answers) for _, answers in read(splits)} == {(("paid €5", "paid €5"),)}
+
+
 def test_several_answers_are_all_learnt_or_the_first(tmp_path):
     rows = [{**row, "answers": {"text": ["Zoë", "Zoë", "€5"], "answer_start": [0, 0, 9]}} for row in ROWS]
     assert encoded(written(tmp_path, rows))[1].most == 3
@@ -197,6 +242,11 @@ BAD = {
         "no answer: exp",
     ),
     "impossible with an answer": (lambda row: {"is_impossible": True}, "says that there is no answer, and some"),
+    "text that says possible without an answer": (
+        lambda row: {"is_impossible": "False", "answers": {"text": [], "answer_start": []}},
+        "says that there is an answer, and none is given",
+    ),
+    "neither possible nor impossible": (lambda row: {"is_impossible": "maybe"}, "is_impossible that is neither true"),
     "possible without an answer": (
         lambda row: {"is_impossible": False, "answers": {"text": [], "answer_start": []}},
         "says that there is an answer, and none is given",
@@ -229,6 +279,8 @@ def test_rows_that_cannot_be_used_are_skipped_as_asked_and_counted(tmp_path, cas
     ("rows", "given", "message"),
     [
         ([{**row, "answers": 5} for row in ROWS], {}, "what is no answer"),
+        ([{**row, "answers": {"spans": ["Zoë"]}} for row in ROWS], {}, "what is no answer"),
+        ([{**row, "answers": [{"value": "Zoë"}]} for row in ROWS], {}, "what is no answer"),
         ([{**row, "answers": {"text": [], "answer_start": []}} for row in ROWS], {}, "no question of .* has an answer"),
         ([{k: v for k, v in row.items() if k != "answers"} for row in ROWS], {}, "no column 'answers'"),
         (ROWS, {"answers": "context"}, "'context' is given both as text and as answers"),

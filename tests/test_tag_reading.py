@@ -27,7 +27,7 @@ def arguments(dataset, **given):
             **{"encoding": None, "validation_share": 0.1, "test_share": 0.1, "skip_bad_rows": False, "seed": 0},
             **{"tokens": "tokens", "text": None, "tags": "tags", "tag_names": None, "spans": None, "layout": None},
             **{"label_all_tokens": False, "label_smoothing": 0.0, "focal_gamma": 0.0, "class_weights": None},
-            **{"limit": None, **given},
+            **{"offsets": "characters", "limit": None, **given},
         }
     )
 
@@ -87,6 +87,30 @@ def test_numbers_have_the_names_that_are_given(tmp_path):
         assert all(one in [(list(a), list(b)) for a, b in SENTENCES] for one in every(splits, target))
 
 
+NAMES = ["O", *(f"{letter}-{number}" for number in range(6) for letter in "BI")]
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        dict(sorted((str(number), name) for number, name in enumerate(NAMES))),
+        {name: number for number, name in enumerate(NAMES)},
+    ],
+)
+def test_names_of_an_object_are_those_of_its_numbers_in_whatever_order(held, tmp_path):
+    (tmp_path / "names.json").write_text(json.dumps(held))
+    rows = [{"tokens": ["a", "b", "c"], "tags": [0, 3, 10]}] * 12
+    splits, target = encoded(written(tmp_path, rows), tag_names=str(tmp_path / "names.json"))
+    assert every(splits, target)[0][1] == [NAMES[0], NAMES[3], NAMES[10]]
+
+
+@pytest.mark.parametrize("held", [{"1": "O", "2": "B-X"}, {"O": 1, "B-X": 2}, {"id2label": {"0": "O"}}, {}])
+def test_names_whose_numbers_do_not_count_from_0_are_refused(held, tmp_path):
+    (tmp_path / "names.json").write_text(json.dumps(held))
+    with pytest.raises(InputError, match="their numbers, from 0 on"):
+        encoded(written(tmp_path), tag_names=str(tmp_path / "names.json"))
+
+
 def test_numbers_without_names_are_told(tmp_path, caplog):
     encoded(written(tmp_path, [{"tokens": ["a", "b"], "tags": [0, 1]}] * 12))
     assert "numbers without names" in caplog.text
@@ -119,6 +143,38 @@ def test_a_file_of_a_token_a_line_is_read(tmp_path, separator):
     splits, target = encoded(tmp_path / "data.conll")
     assert sum(map(len, splits.values())) == 24
     assert all(one in [(list(a), list(b)) for a, b in SENTENCES] for one in every(splits, target))
+
+
+@pytest.mark.parametrize("token", ["10\u00a0000", "\u3000", "a\x85b", "a\u2028b"])
+@pytest.mark.parametrize("separator", [" ", "\t"])
+def test_a_blank_that_does_not_break_is_of_its_token(token, separator, tmp_path):
+    sentences = [([token, "Leeds"], ["O", "B-LOC"])]
+    (tmp_path / "data.conll").write_bytes(conll(sentences * 12, separator).encode())
+    assert every(*encoded(tmp_path / "data.conll"))[0] == sentences[0]
+    rows = [{"tokens": " ".join(a), "tags": separator.join(b)} for a, b in sentences * 12]
+    assert every(*encoded(written(tmp_path, rows)))[0] == sentences[0]
+
+
+def test_lines_may_end_in_a_carriage_return_alone(tmp_path):
+    (tmp_path / "data.conll").write_bytes(conll(SENTENCES * 8).replace("\n", "\r").encode())
+    splits, _ = encoded(tmp_path / "data.conll")
+    assert sum(map(len, splits.values())) == 24
+
+
+def test_a_table_of_a_token_a_row_is_told(tmp_path, caplog):
+    rows = [{"word": token, "tag": tag} for a, b in SENTENCES * 4 for token, tag in zip(a, b, strict=True)]
+    encoded(written(tmp_path, rows), tokens="word", tags="tag")
+    assert "has one token, and is tagged without those around it" in caplog.text and ".conll" in caplog.text
+    caplog.clear()
+    encoded(written(tmp_path))
+    assert "one token" not in caplog.text
+
+
+def test_a_folder_of_txt_files_with_a_token_a_line_is_told_their_name(tmp_path):
+    for name in ("train", "valid", "test"):
+        (tmp_path / f"{name}.txt").write_text(conll(SENTENCES))
+    with pytest.raises(InputError, match=r"no train file .*\.conll of a token a line.* it holds test\.txt, train\.txt"):
+        encoded(tmp_path)
 
 
 def test_another_column_of_a_token_a_line_is_chosen_by_its_number(tmp_path):
@@ -160,17 +216,36 @@ RAW = [
 ]
 
 
-@pytest.mark.parametrize("form", ["objects", "lists", "json"])
+@pytest.mark.parametrize("form", ["objects", "lists", "json", "python", "tuples"])
 def test_labelled_spans_of_raw_texts_become_tags(tmp_path, form):
     rows = [dict(row) for row in RAW * 10]
     for row in rows:
-        if form != "objects":
-            row["spans"] = [[one["start"], one["end"], one["label"]] for one in row["spans"]]
-        if form == "json":
-            row["spans"] = json.dumps(row["spans"])
+        if form in ("lists", "json", "tuples"):
+            row["spans"] = [(one["start"], one["end"], one["label"]) for one in row["spans"]]
+        if form != "objects" and form != "lists":
+            row["spans"] = json.dumps(row["spans"]) if form == "json" else str(row["spans"])  # as pandas does in csv
     splits, target = encoded(written(tmp_path, rows), text="text", spans="spans")
     found = every(splits, target)
     assert (["Angela", "Merkel", "was", "in", "Paris", "."], ["B-PER", "I-PER", "O", "O", "B-LOC", "O"]) in found
+
+
+def test_a_span_may_have_its_text_and_blanks_are_no_matter_of_it(tmp_path):
+    spans = [{"start": 0, "end": 14, "label": "PER", "text": "Angela  Merkel"}, RAW[0]["spans"][1]]
+    splits, target = encoded(written(tmp_path, [{**RAW[0], "spans": spans}] * 12), text="text", spans="spans")
+    assert every(splits, target)[0][1] == ["B-PER", "I-PER", "O", "O", "B-LOC", "O"]
+
+
+@pytest.mark.parametrize(("offsets", "code", "width"), [("utf16", "utf-16-le", 2), ("bytes", "utf-8", 1)])
+def test_places_of_spans_in_bytes_and_in_units_of_utf_16_are_told_and_read(offsets, code, width, tmp_path):
+    text = "Hi 😀😀 é Angela Merkel"
+    start, end = (len(part.encode(code)) // width for part in (text.partition("Angela")[0], text))
+    rows = [{"text": text, "spans": [{"start": start, "end": end, "label": "PER", "text": "Angela Merkel"}]}] * 12
+    path = written(tmp_path, rows)
+    with pytest.raises(InputError, match=f"--offsets {offsets}"):
+        encoded(path, text="text", spans="spans")
+    splits, target = encoded(path, text="text", spans="spans", offsets=offsets)
+    (words, found), *_ = every(splits, target)
+    assert [word for word, tag in zip(words, found, strict=True) if tag != "O"] == ["Angela", "Merkel"]
 
 
 def test_a_span_that_ends_within_a_word_takes_it_and_is_told(tmp_path, caplog):
@@ -210,6 +285,21 @@ def test_letters_without_a_type_are_entities_of_one(tmp_path):
     splits, target = encoded(written(tmp_path, rows))
     assert target.kinds == ("entity",) and target.layout.name == "BIO"
     assert every(splits, target)[0][1] == ["B-entity", "I-entity", "O"]
+
+
+@pytest.mark.parametrize("tags", [["PER-B", "PER-I", "O", "LOC-B"], ["PER_B", "PER_M", "O", "LOC_B"]])
+def test_tags_with_their_letter_last_are_read_as_with_it_first_and_told(tags, tmp_path, caplog):
+    rows = [{"tokens": ["a", "b", "c", "d"], "tags": tags}] * 12
+    with caplog.at_level(logging.INFO, "hf_attn"):
+        splits, target = encoded(written(tmp_path, rows))
+    assert target.kinds == ("LOC", "PER") and target.layout.name == "BIO"
+    assert every(splits, target)[0][1] == ["B-PER", "I-PER", "O", "B-LOC"] and "letter last" in caplog.text
+
+
+def test_types_that_end_in_a_letter_of_a_layout_are_types(tmp_path):
+    rows = [{"tokens": ["a", "b", "c"], "tags": ["GROUP_B", "O", "GROUP_A"]}] * 12
+    _, target = encoded(written(tmp_path, rows))
+    assert target.kinds == ("GROUP_A", "GROUP_B") and target.layout.name == "IO"
 
 
 def test_tags_that_nothing_begins_are_counted(tmp_path, caplog):
@@ -255,7 +345,13 @@ BAD_SPANS = {
     "of nothing": ([{"start": 3, "end": 3, "label": "X"}], "not within its text"),
     "of a blank": ([{"start": 2, "end": 3, "label": "X"}], "a span without a word, such as ' '"),
     "overlapping": ([{"start": 0, "end": 7, "label": "X"}, {"start": 3, "end": 7, "label": "Y"}], "spans that overlap"),
+    "of one word": (
+        [{"start": 3, "end": 5, "label": "X"}, {"start": 5, "end": 7, "label": "Y"}],
+        "spans that share a word, such as 'id'",
+    ),
     "without a label": ([{"start": 0, "end": 2, "label": ""}], "no labelled spans"),
+    "of another text": ([{"start": 3, "end": 7, "label": "X", "text": "He"}], "than 'He': 'paid' stands there"),
+    "in columns of unlike length": ({"start": [0, 3], "end": [2, 7], "label": ["X"]}, "no labelled spans"),
     "of other keys": ([{"from": 0, "to": 2, "label": "X"}], "no labelled spans .*expected"),
 }
 
@@ -281,6 +377,9 @@ def test_bad_spans_are_refused_with_their_row(case, tmp_path):
         ([{"tokens": ["a", "b"], "tags": ["N", "V"]}], {"layout": "BIO"}, "say no entities"),
         ([{"tokens": ["a", "b", "c"], "tags": ["O", "B-X", "[CLS]"]}], {}, r"say entities, and '\[CLS\]' do not"),
         ([{"tokens": ["a", "b", "c"], "tags": ["o", "b-per", "i-per"]}], {}, "in small letters"),
+        ([{"tokens": ["a", "b", "c"], "tags": ["O", "b-per", "i-per"]}], {}, "in small letters"),
+        ([{"tokens": ["a", "b", "c"], "tags": ["O", "B/PER", "I/PER"]}], {}, "without a hyphen"),
+        ([{"tokens": ["a", "b", "c"], "tags": ["_", "B-PER", "I-PER"]}], {}, "say entities, and '_' do not"),
         ([{"words": ["a"], "tags": ["O"]}], {}, "no column 'tokens'.*--tokens.*--text"),
         ([{"tokens": ["a"], "ner": ["O"]}], {}, "no column 'tags'"),
     ],

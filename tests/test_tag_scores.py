@@ -4,9 +4,11 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from seqeval.metrics import classification_report, f1_score, precision_score, recall_score
 
 from hf_attn.errors import InputError
+from hf_attn.tasks.targets.tags.asked import asked
 from hf_attn.tasks.targets.tags.layouts import Layout, names_of
 from hf_attn.tasks.targets.tags.scoring import paired
 from hf_attn.tasks.targets.tags.tagged import Tagged
@@ -23,7 +25,14 @@ def said(tags, classes=COUNT, lost=()):
     kept = np.array([at for at in range(len(tags)) if at not in lost], int)
     logits = np.eye(classes, dtype=np.float32)[np.asarray(tags)[kept]] * 5
     spans = np.array([(at * 2, at * 2 + 1) for at in range(len(tags))])
-    return Tagged(kept, logits, kept, "a " * len(tags), spans)
+    return Tagged(kept, logits, kept, spans[kept, 1], "a " * len(tags), spans)
+
+
+def sharing(names, said_of_first):
+    """Three letters that are words and have one token, and another word."""
+    spans = np.array([(0, 1), (1, 2), (2, 3), (4, 5)])
+    logits = np.eye(len(names), dtype=np.float32)[[names.index(said_of_first), 0]]
+    return Tagged(np.array([0, 3]), logits, np.array([1, 2]), np.array([3, 5]), "abc d", spans)
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +99,32 @@ def test_a_word_without_a_token_has_no_tag_and_is_counted_wrong_where_tags_say_n
     predictions = Predictions(np.arange(1), [said([0, 1], 2, lost=(0,))], [[0, 1]])
     assert target.scores(predictions)["accuracy"] == 0.5
     assert target.say(predictions.outputs)[0]["tags"] == [None, "V"]
+
+
+@pytest.mark.parametrize(
+    ("layout", "said_of_first", "expected"),
+    [
+        ("BIO", "B-X", ["B-X", "I-X", "I-X", "O"]),
+        ("BIO", "O", ["O", "O", "O", "O"]),
+        ("IO", "I-X", ["I-X", "I-X", "I-X", "O"]),
+        ("BIOES", "S-X", ["S-X", "O", "O", "O"]),
+        (None, "I-X", ["I-X", "I-X", "I-X", "O"]),
+    ],
+)
+def test_words_that_share_a_token_go_on_with_what_is_said_of_the_first(layout, said_of_first, expected):
+    names = names_of("X", layout or "IO")
+    item = sharing(names, said_of_first)
+    found = item.tags(Layout(layout, tuple(names)) if layout else None)
+    assert [names[tag] for tag in found] == expected
+
+
+@pytest.mark.parametrize("wanted", [None, "X", "word 0", "word 1", "B-X"])
+def test_words_that_share_a_token_are_explained_by_it(wanted):
+    found = asked(sharing(NAMES, "B-X"), NAMES, LAYOUT, wanted)
+    outputs = torch.arange(3.0 * COUNT).reshape(1, -1)
+    assert found.score(outputs).item() == pytest.approx(
+        outputs.reshape(3, COUNT)[1].softmax(0)[NAMES.index("B-X")].item()
+    )
 
 
 def test_accuracy_is_that_of_words_over_all_texts():

@@ -14,6 +14,7 @@ from hf_attn.tasks.inputs.text.pieces import in_windows
 from hf_attn.tasks.inputs.text.windowed import windows_for
 from hf_attn.tasks.inputs.words.division import divided, flat, joined
 from hf_attn.tasks.targets.tags.tagged import outputs
+from hf_attn.tasks.windows import answering, windows_of
 from hf_attn.training.evaluation import in_order, run
 
 LONG = ["the", "machine", "at", "the", "station", "swallowed", "my", "card", "yesterday"] * 7
@@ -77,6 +78,13 @@ def test_the_spelling_of_a_special_token_stays_text(tokenizer, spelled):
 def test_words_that_leave_no_token_are_in_no_window_and_the_others_are_not_lost():
     found = windows(wordpiece(model_max_length=16), ["my", "\u200b", "", " ", "\ufe0f", "card"])
     assert np.concatenate([one.words[one.firsts] for one in found]).tolist() == [0, 5]
+
+
+def test_words_that_share_a_token_are_answered_by_the_one_that_it_begins_in():
+    spans = [(0, 1), (1, 2), (2, 3), (4, 5), (6, 7)]
+    (one,) = windows_of("abc d e", [[None, (0, 1), (1, 3), (4, 5), None]], spans)
+    assert one.words[one.firsts].tolist() == [0, 1, 3] and one.ends.tolist() == [1, 3, 5]
+    assert answering(one.words[one.firsts], one.ends, one.spans).tolist() == [0, 1, 1, 3, -1]
 
 
 def test_what_is_read_before_is_before_each_window():

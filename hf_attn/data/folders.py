@@ -83,8 +83,8 @@ def read_folder(path: Path, source: Source) -> dict[str, Dataset]:
         if of_folders:
             return of_folders
         raise InputError(
-            f"{path} has no train file (train.csv, .tsv, .json, .jsonl or .parquet), no class folders of .txt and no "
-            f"class folders of images; {holdings(path)}"
+            f"{path} has no train file (train.csv, .tsv, .json, .jsonl, .parquet, or .conll of a token a line), no "
+            f"class folders of .txt and no class folders of images; {holdings(path)}"
         )
     every = [file for many in found.values() for file in many]
     _tell_left_out(path, files, every)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +14,8 @@ SEPARATORS = "|;,"
 NUMBERS = re.compile(r"\s*\d{1,9}( +\d{1,9})*\s*")
 ITEM = re.compile(r"""\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^\s,'"]+))\s*,?""")
 LONGEST = 100_000
+OBJECT = re.compile(r"\s*[\[{].*[\]}]\s*", re.DOTALL)
+ARRAY = re.compile(r"\barray\((\[.*?\])(?:,\s*dtype=[\w'\"<>.]+)?\)", re.DOTALL)
 
 
 def lists_as_text(found: Mapping[str, Sequence[Any]], *, wanted: bool = False) -> str | None:
@@ -44,6 +47,19 @@ def lists_as_text(found: Mapping[str, Sequence[Any]], *, wanted: bool = False) -
 def parsed(values: Iterable[Any], how: str) -> list[list[Any] | None]:
     """The lists that texts hold; None for a text that is blank."""
     return [_list(value, how) for value in values]
+
+
+def written(value: str) -> Any:
+    """Return the object or the list that a text holds, as JSON, Python or numpy write it; None where it is none."""
+    if not OBJECT.fullmatch(value):
+        return None
+    try:
+        return json.loads(value)
+    except ValueError:
+        try:
+            return ast.literal_eval(ARRAY.sub(r"\1", value))
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return None
 
 
 def _list(value: Any, how: str) -> Any:

@@ -49,6 +49,7 @@ def load(
     unlabelled: str | None = None,
     cutting: Cut | None = None,
     shaped: Shaped | None = None,
+    written: Sequence[str] = (),
 ) -> DatasetDict:
     """Load the splits that the arguments name, and cut from train those that are missing.
 
@@ -62,6 +63,7 @@ def load(
         unlabelled: file, folder or Hub id of rows without labels, to be predicted.
         cutting: what takes missing splits from train, where rows are not to be drawn.
         shaped: makes rows of what a split holds, such as questions of passages.
+        written: columns of the labels that stay as they are written, and may be missing in a row.
 
     Raises:
         InputError: whatever cannot be used.
@@ -86,6 +88,7 @@ def load(
         inside=inside,
         cutting=cutting,
         shaped=shaped,
+        written=written,
     )
     if unlabelled is None:
         return splits

@@ -50,6 +50,7 @@ def load_splits(
     inside: bool = False,
     cutting: Cut | None = None,
     shaped: Shaped | None = None,
+    written: Sequence[str] = (),
 ) -> DatasetDict:
     """Load ``train``, ``validation`` and ``test``; what is missing is cut from train.
 
@@ -78,13 +79,16 @@ def load_splits(
             the texts, which ends in its name.
         cutting: what takes missing splits from train; by default rows are drawn, as :func:`.splitting.cut` does.
         shaped: makes rows of what a split holds, such as questions of passages.
+        written: columns of the labels that stay as they are written: fields of a csv file are texts, and a row without
+            one is no bad one, such as a question that has no answer.
 
     Raises:
         InputError: nothing to read there, a file that cannot be used, no train split, a column that is not there,
             too few rows, paths of images outside the folder of the file.
     """
     texts = [text] if isinstance(text, str) else [column for column in text or [] if column]
-    given = Source(source, subset, image, delimiter, encoding, revision, data_dir, tuple(texts), inside)
+    as_texts = (*texts, *written)
+    given = Source(source, subset, image, delimiter, encoding, revision, data_dir, as_texts, inside)
     found = {name: origin.named(undecoded(split), name) for name, split in _find(given).items()}
     found = {name: lifted(split, texts) for name, split in found.items()} if inside else found
     found = {name: shaped(split) for name, split in found.items()} if shaped else found
@@ -94,7 +98,7 @@ def load_splits(
     refuse(missing(splits, [image, *columns]))
     refuse(why for split in splits.values() for name in columns if (why := origin.unusable(split, name)))
     if skip_bad_rows:
-        splits = bad_rows.left_out(splits, texts, image, columns)
+        splits = bad_rows.left_out(splits, texts, image, [name for name in columns if name not in written])
         unlabelled = unlabelled and bad_rows.left_out({UNLABELLED: unlabelled}, texts, image, [])[UNLABELLED]
     shares = {name: share for name, share in (("validation", validation), ("test", test)) if name not in splits}
     if shares:

@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 CONLL_U = ("id", "tokens", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
 DOCUMENT = "-DOCSTART-"
 COMMENT = re.compile(r"#\s*(\S+\s*=|newdoc\b|newpar\b|id\b|begin\b|end\b|###)", re.IGNORECASE)
+FIELD = re.compile("[^ ]+")
+"""No other blank parts them: a token may hold, or be, one that does not break, or an ideographic one."""
 Token = tuple[int, list[str]]
 
 
@@ -62,7 +64,7 @@ def read_token_columns(text: str, path: Path) -> Rows:
 
 def _sentences(text: str, named: bool) -> tuple[list[list[Token]], int]:
     """The fields of each token with its line, by sentence, and how many lines begin a document."""
-    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    lines = [line.removesuffix("\r") for line in text.split("\n" if "\n" in text else "\r")]
     usual = Counter(len(_fields(line)) for line in lines if line.strip()).most_common(1)
     width = usual[0][0] if usual else 0
     sentences: list[list[Token]] = []
@@ -91,4 +93,4 @@ def _is_comment(line: str, fields: Sequence[str], named: bool, fresh: bool, widt
 
 
 def _fields(line: str) -> list[str]:
-    return line.split("\t") if "\t" in line else line.split() or [""]
+    return line.split("\t") if "\t" in line else FIELD.findall(line) or [""]

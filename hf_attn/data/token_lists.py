@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from .lists_as_text import BRACKETS, parsed
+
+ITEM = re.compile(r"[^ \t\r\n]+")
+"""What other blanks divide is one: a word may hold a blank that does not break."""
 
 
 def token_lists(values: Sequence[Any]) -> list[Any]:
@@ -16,4 +20,4 @@ def token_lists(values: Sequence[Any]) -> list[Any]:
     texts = [value for value in values if isinstance(value, str)]
     if texts and all(map(BRACKETS.fullmatch, texts)):
         return parsed(values, "brackets")
-    return [value.split() if isinstance(value, str) else value for value in values]
+    return [ITEM.findall(value) if isinstance(value, str) else value for value in values]

@@ -41,6 +41,12 @@ class Window:
         _, first = np.unique(self.words, return_index=True)
         return np.sort(first[self.words[first] >= 0])
 
+    @cached_property
+    def ends(self) -> np.ndarray:
+        """(firsts,) character behind the last token of each of these words, which may be in a word behind it."""
+        last = len(self.words) - 1 - np.unique(self.words[::-1], return_index=True)[1]
+        return np.asarray(self.places[np.sort(last[self.words[last] >= 0]), 1])
+
     @classmethod
     def of(cls, column: Mapping[str, Any]) -> Self:
         """Return a window as a table holds it: see :meth:`column`."""
@@ -113,3 +119,20 @@ def _owners(places: Sequence[np.ndarray], words: Sequence[np.ndarray], count: in
     for one, _, _, number in sorted(found, reverse=True):
         owner[one] = number
     return owner
+
+
+def answering(numbers: np.ndarray, ends: np.ndarray, spans: np.ndarray) -> np.ndarray:
+    """Return (words,) the word whose tokens answer for each; -1 where none do.
+
+    That is the word itself; or, where no token begins in it, the word before it whose last token reaches into it.
+
+    Args:
+        numbers: (answered,) of the words that a token begins in, in their order.
+        ends: (answered,) character behind the last token of each.
+        spans: (words, 2) characters of all words.
+    """
+    found = np.full(len(spans), NONE)
+    for number, behind in zip(numbers.tolist(), np.searchsorted(spans[:, 0], ends).tolist(), strict=True):
+        found[number:behind] = number
+    found[numbers] = numbers
+    return found

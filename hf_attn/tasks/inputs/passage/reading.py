@@ -57,7 +57,8 @@ def load_splits(args: Options, label: Sequence[str] = (), also: Sequence[str] = 
     def cutting(train: Dataset, shares: dict[str, float]) -> dict[str, Dataset]:
         return cut_groups(train, shares, args.seed, _groups(train, args))  # type: ignore[attr-defined]
 
-    splits = data.load(args, label=list(label), text=texts, cutting=cutting, shaped=partial(_shaped, args=args))
+    shaped = partial(_shaped, args=args)
+    splits = data.load(args, label=list(label), text=texts, cutting=cutting, shaped=shaped, written=label)
     check_text(splits, args.question, args.context, list(label))
     _tell_shared(splits, args)
     return type(splits)({name: _named(split, args, [*label, *also]) for name, split in splits.items()})

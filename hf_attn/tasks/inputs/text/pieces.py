@@ -55,7 +55,8 @@ def in_windows(
         if before is not None and (short := np.flatnonzero(too_small(room, longest)).tolist()):
             raise InputError(
                 f"what is read first, such as a question, leaves too few of {longest} tokens for {len(short)} texts "
-                f"(rows {listing([first + row for row in short])}, from 0): shorten it, or raise max_length"
+                f"(rows {listing([first + row for row in short])}, from 0): shorten it"
+                + (", or raise max_length" if max_length is not None else "")
             )
         if room.min() < 1:
             raise InputError(f"max_length {longest}: its special tokens leave no room for text")

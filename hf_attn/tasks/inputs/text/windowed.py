@@ -6,8 +6,10 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ....data.origin import where
-from ...windows import Window, windows_of
+from ...windows import Window, answering, windows_of
 from .agreement import check_token_ids, fitted, padding
 from .encoding import limit
 from .padding_read import reads_padding
@@ -83,15 +85,16 @@ def _table(split: Dataset, tokenizer: Any, size: Size, align: Align | None, name
     )
     labelled, learnt = align is not None and "labels" in split.column_names, name == "train"
     truth_type = split.features.arrow_schema.field("labels").type if labelled else None
-    batches, lost = [], []
+    batches, lost, shared = [], [], 0
     for at in bar(range(0, len(split), CHUNK), desc=f"tokenize {name}", disable=not progress, leave=False):
         rows = split.select(range(at, min(at + CHUNK, len(split)))).to_list()
         columns: dict[str, list[Any]] = {}
         for number, row, pieces in zip(range(at, at + CHUNK), rows, _encoded(rows, tokenizer, size, at), strict=False):
             windows = windows_for(row, pieces, tokenizer.cls_token_id)
-            answered = sum(len(window.firsts) for window in windows)
-            if len(windows[0].spans) > answered:
-                lost.append((number, len(windows[0].spans) - answered))
+            by = _answering(windows)
+            shared += int(((by >= 0) & (by != np.arange(len(by)))).sum())
+            if missing := int((by < 0).sum()):
+                lost.append((number, missing))
             for place, (window, (inputs, _)) in enumerate(zip(windows, pieces, strict=True)):
                 labels = align(row, window) if align and labelled else None
                 if learnt and labelled and labels is None:
@@ -113,7 +116,16 @@ def _table(split: Dataset, tokenizer: Any, size: Size, align: Align | None, name
     if lost:
         words, example = sum(count for _, count in lost), where(split, [number for number, _ in lost])
         log.warning("%s: the tokenizer leaves no token of %d words (%s): no tag is said of them", name, words, example)
+    if shared:
+        log.info("%s: %d words share a token with the word before them, which answers for both", name, shared)
     return pyarrow.Table.from_batches(batches)
+
+
+def _answering(windows: Sequence[Window]) -> np.ndarray:
+    """(words,) the word whose tokens answer for each word of a text, as of :func:`hf_attn.tasks.windows.answering`."""
+    numbers = np.concatenate([window.words[window.firsts] for window in windows])
+    ends, order = np.concatenate([window.ends for window in windows]), np.argsort(numbers)
+    return answering(numbers[order], ends[order], windows[0].spans)
 
 
 def _encoded(rows: Sequence[Mapping[str, Any]], tokenizer: Any, size: Size, first: int) -> list[list[Piece]]:

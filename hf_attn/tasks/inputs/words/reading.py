@@ -49,6 +49,12 @@ def load_splits(
     kept = [label] if isinstance(label, str) else list(label or [])
     worded = type(splits)({name: _worded(name, split, args, kept) for name, split in splits.items()})
     _tell_leaks(worded)
+    if not args.text and all(len(spans) == 2 for spans in worded["train"]["words"][:]):
+        log.warning(
+            "each of the %d texts of train has one token, and is tagged without those around it: a row holds a whole "
+            "text; a file of a token a line, with blank lines between texts, is named .conll",
+            len(worded["train"]),
+        )
     return worded
 
 

@@ -13,7 +13,8 @@ from ....data import limit as limited
 from ....data.columns import labelled, listing, missing, refuse
 from ....data.origin import carry, select, unusable, where
 from ....errors import InputError
-from .gold import ABSENT, CASED, ELSEWHERE, Placed, answers_of, counted_in, place
+from ..offsets import NAMES, counted_in
+from .gold import ABSENT, CASED, ELSEWHERE, Placed, answers_of, place
 from .options import ALSO, Options, columns_of
 from .spans import Spans
 
@@ -24,6 +25,13 @@ log = logging.getLogger(__name__)
 
 NONE_GIVEN = "is_impossible says that there is an answer, and none is given"
 ALL_GIVEN = "is_impossible says that there is no answer, and some is given"
+NO_FLAG = "an is_impossible that is neither true nor false"
+FLAGS = {
+    **dict.fromkeys(("true", "1", "1.0", "yes"), True),
+    **dict.fromkeys(("false", "0", "0.0", "no"), False),
+    **dict.fromkeys(("", "none", "nan")),
+}
+"""What is_impossible says, by how files write it; None says nothing."""
 NO_ANSWERS = "what is no answer: expected {text, answer_start}, a list of such, or a text"
 
 
@@ -75,10 +83,15 @@ def _read(split: Dataset, args: Options) -> Read:
     given = answers_of(split[args.answers][:], split[args.answer_start][:] if args.answer_start else None)
     (flag,) = ALSO
     said = split[flag][:] if flag in split.column_names else [None] * len(split)
-    for row, (context, answers, impossible) in enumerate(zip(split["text"][:], given, said, strict=True)):
+    flags = [FLAGS.get(str(value).strip().lower(), NO_FLAG) for value in said]
+    for row, (context, answers, impossible) in enumerate(zip(split["text"][:], given, flags, strict=True)):
         placed: list[Placed] = []
         why = set() if answers is not None else {NO_ANSWERS}
-        if impossible is not None and answers is not None and bool(impossible) == bool(answers):
+        if impossible is True and answers:
+            answers = [answer for answer in answers if answer[0].strip()]  # a blank one stands for none there
+        if impossible is NO_FLAG:
+            why.add(NO_FLAG)
+        elif impossible is not None and answers is not None and impossible == bool(answers):
             why.add(ALL_GIVEN if impossible else NONE_GIVEN)
         for answer in [] if impossible else answers or []:
             if not answer[0].strip():
@@ -86,18 +99,24 @@ def _read(split: Dataset, args: Options) -> Read:
                 continue
             start, odd = place(context, answer, args.offsets)
             if start is not None:
-                placed.append((answer[0], start, start + len(answer[0])))
+                placed.append(_solid(answer[0], start))
                 if odd:
                     found.odd.setdefault(odd, []).append(row)
                 continue
             why.add(odd)
-            if odd == ELSEWHERE and (unit := counted_in(context, answer)):
+            if odd == ELSEWHERE and answer[1] is not None and (unit := counted_in(context, answer[0], answer[1])):
                 found.units[unit] += 1
             found.example = found.example or _example(context, answer)
         for one in why:
             found.bad.setdefault(one, []).append(row)
         found.answers.append(placed)
     return found
+
+
+def _solid(text: str, start: int) -> Placed:
+    """An answer without the blanks around it, of which tokens have no place."""
+    start += len(text) - len(text.lstrip())
+    return text.strip(), start, start + len(text.strip())
 
 
 def _example(context: str, answer: Any) -> str:
@@ -127,8 +146,7 @@ def _refuse_bad(splits: DatasetDict, read: dict[str, Read], args: Any) -> None:
 def _cure(read: Read, why: str, rows: int) -> str:
     if why == ELSEWHERE and read.units:
         unit, count = read.units.most_common(1)[0]
-        counts = {"bytes": "bytes of UTF-8", "utf16": "units of UTF-16"}[unit]
-        return f": {count} of them count {counts}: --offsets {unit}, or --skip_bad_rows"
+        return f": {count} of them count {NAMES[unit]}: --offsets {unit}, or --skip_bad_rows"
     if why == ELSEWHERE:
         return ": --offsets search takes the nearest such text, --skip_bad_rows leaves them out"
     return ": an answer must be a part of its context as it is written; mend them, or --skip_bad_rows"

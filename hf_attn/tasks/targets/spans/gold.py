@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ast
-import json
-import re
 from collections.abc import Sequence
 from typing import Any
+
+from ....data.lists_as_text import written
+from ..offsets import in_characters
 
 Answer = tuple[str, "int | None"]
 """A text, and where it begins as the file says; None where that says nothing."""
@@ -14,10 +14,6 @@ Placed = tuple[str, int, int]
 """A text, and its characters in the context, [start, end)."""
 TEXTS = ("text", "texts")
 STARTS = ("answer_start", "answer_starts", "start", "starts")
-OBJECT = re.compile(r"\s*[\[{].*[\]}]\s*", re.DOTALL)
-ARRAY = re.compile(r"\barray\((\[.*?\])(?:,\s*dtype=[\w'\"<>.]+)?\)", re.DOTALL)
-UNITS = {"bytes": ("utf-8", 1), "utf16": ("utf-16-le", 2)}
-"""Encoding, and its bytes in what is counted."""
 ELSEWHERE, CASED, ABSENT = "elsewhere", "in other case", "not in their context"
 
 
@@ -29,31 +25,20 @@ def answers_of(values: Sequence[Any], starts: Sequence[Any] | None) -> list[list
         starts: of the column of their places, where there is one.
     """
     texts = [value for value in values if isinstance(value, str) and value.strip()]
-    written = [_written(value) for value in texts]
-    if texts and all(one is not None for one in written):  # such as a csv file has them
-        read = iter(written)
+    held = [written(value) for value in texts]
+    if texts and all(one is not None for one in held):  # such as a csv file has them
+        read = iter(held)
         values = [next(read) if isinstance(value, str) and value.strip() else value for value in values]
-    beside = [None] * len(values) if starts is None else starts
+    beside = [None if _is_blank(start) else start for start in starts or [None] * len(values)]
     return [_answers(value, start) for value, start in zip(values, beside, strict=True)]
-
-
-def _written(value: str) -> Any:
-    """An object or a list that a text holds, as JSON, Python or numpy write it; None where it is none."""
-    if not OBJECT.fullmatch(value):
-        return None
-    try:
-        return json.loads(value)
-    except ValueError:
-        try:
-            return ast.literal_eval(ARRAY.sub(r"\1", value))
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            return None
 
 
 def _answers(value: Any, starts: Any) -> list[Answer] | None:
     if value is None or value == "":
         return []
     if isinstance(value, dict):
+        if value and not set(TEXTS) & set(value):
+            return None
         text, start = (next((value[name] for name in names if name in value), None) for names in (TEXTS, STARTS))
         return [] if text is None else _paired(text, start)
     if isinstance(value, list) and any(isinstance(one, dict) for one in value):
@@ -77,10 +62,14 @@ def _paired(texts: Any, starts: Any) -> list[Answer] | None:
         return None
 
 
+def _is_blank(value: Any) -> bool:
+    return isinstance(value, str) and not value.strip()
+
+
 def _whole(number: Any) -> int:
-    if isinstance(number, bool) or int(number) != float(number):
+    if isinstance(number, bool) or not float(number).is_integer():
         raise ValueError(number)
-    return int(number)
+    return int(float(number))
 
 
 def place(context: str, answer: Answer, offsets: str) -> tuple[int | None, str]:
@@ -96,8 +85,7 @@ def place(context: str, answer: Answer, offsets: str) -> tuple[int | None, str]:
         first = context.find(text)
         several = "several times in their context" if context.find(text, first + 1) >= 0 else ""
         return (first, several) if first >= 0 else (None, _absence(context, text))
-    if offsets in UNITS:
-        start = in_characters(context, start, *UNITS[offsets])
+    start = in_characters(context, start, offsets)
     if start >= 0 and context.startswith(text, start):
         return start, ""
     if offsets == "search" and (near := nearest(context, text, start)) is not None:
@@ -111,15 +99,6 @@ def _absence(context: str, text: str) -> str:
     return CASED if text.casefold() in context.casefold() else ABSENT
 
 
-def in_characters(context: str, offset: int, encoding: str, width: int) -> int:
-    """Return the character that begins at an offset, in units of ``width`` bytes of an encoding; -1 where none does."""
-    encoded = context.encode(encoding)
-    try:
-        return len(encoded[: offset * width].decode(encoding)) if 0 <= offset * width <= len(encoded) else -1
-    except UnicodeDecodeError:
-        return -1
-
-
 def nearest(context: str, text: str, start: int) -> int | None:
     """Return where a text stands nearest to a place, the first of such; None where it stands nowhere."""
     found, at = [], context.find(text)
@@ -127,16 +106,3 @@ def nearest(context: str, text: str, start: int) -> int | None:
         found.append(at)
         at = context.find(text, at + 1)
     return min(found, key=lambda one: abs(one - start), default=None)
-
-
-def counted_in(context: str, answer: Answer) -> str | None:
-    """Return the ``offsets`` by which an answer would stand where the file says; None where none does."""
-    text, start = answer
-    for unit, how in UNITS.items():
-        if (
-            start is not None
-            and (place := in_characters(context, start, *how)) >= 0
-            and context.startswith(text, place)
-        ):
-            return unit
-    return None

@@ -20,7 +20,7 @@ SHOWN = 8
 
 def entities_of(item: Tagged, layout: Layout) -> list[dict[str, Any]]:
     """Return the entities of a text as dicts: label, score, characters and words."""
-    tags = item.tags(layout.outside)
+    tags = item.tags(layout)
     scores = scores_of(item, tags)
     found = []
     for first, last, kind in layout.named(tags.tolist()):
@@ -38,7 +38,7 @@ def scores_of(item: Tagged, tags: np.ndarray) -> np.ndarray:
 
 def tags_said(item: Tagged, names: Sequence[str], layout: Layout | None, top_k: int | None) -> dict[str, Any]:
     """Return the words of a text with their tags."""
-    tags = item.tags(layout.outside if layout else -1)
+    tags = item.tags(layout)
     scores = scores_of(item, tags)
     found: dict[str, Any] = {
         "words": item.words,
@@ -59,7 +59,7 @@ def _ranked(shares: np.ndarray, names: Sequence[str], top_k: int) -> list[dict[s
 
 def described(item: Tagged, truth: Sequence[int] | None, names: Sequence[str], layout: Layout | None) -> Described:
     """Return what is said of a text beside the truth."""
-    tags = item.tags(layout.outside if layout else -1).tolist()
+    tags = item.tags(layout).tolist()
     said = _in_words(item, tags, names, layout)
     if truth is None:
         return Described(said)

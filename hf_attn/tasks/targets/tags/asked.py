@@ -11,6 +11,7 @@ import numpy as np
 from ....data.columns import listing
 from ....errors import InputError
 from ...explained import Asked
+from ...windows import NONE
 from ..asked import number_of
 from .answers import scores_of
 from .layouts import Layout
@@ -46,8 +47,11 @@ def asked(
     """
     if not len(item.numbers):
         raise InputError("there is no word whose tag could be explained")
-    tags = item.tags(layout.outside if layout else -1)
+    tags = item.tags(layout)
     words, chosen, name = _chosen(item, names, layout, tags, wanted)
+    first = int(item.by[words[0]])  # words behind it that share its token are said by it
+    pairs = [pair for pair in zip(words, chosen, strict=True) if item.by[pair[0]] in (pair[0], NONE)]
+    words, chosen = map(list, zip(*(pairs or [(first, int(tags[first]))]), strict=True))
     missing = [word for word in words if word not in item.numbers]
     if missing:
         raise InputError(f"word {missing[0]} has no token in the first window of the text, which is what is explained")

@@ -14,7 +14,7 @@ from ....data import limit as limited
 from ....data.columns import labelled, listing, missing, quoted, refuse
 from ....data.origin import carry, select, unusable, where
 from ....errors import InputError
-from .layouts import OUTSIDE, Layout, layout_of, names_of, parts, strays, tags_of
+from .layouts import ALMOST, OUTSIDE, Layout, layout_of, letter_first, names_of, parts, strays, tags_of
 from .reading import Read, names_given, read_spans, read_tags, told
 from .tags import Tags
 
@@ -53,7 +53,7 @@ def encode(splits: DatasetDict, args: Any) -> tuple[DatasetDict, Tags]:
         raise InputError("--text names raw texts, whose tags come from labelled spans: name their column by --spans")
     names = names_given(args.tag_names)
     read = {
-        name: read_spans(split, args.spans) if args.spans else read_tags(split, args, names)
+        name: read_spans(split, args.spans, args.offsets) if args.spans else read_tags(split, args, names)
         for name, split in splits.items()
     }
     splits, tagging = _usable(splits, read, skip=args.skip_bad_rows)
@@ -112,7 +112,7 @@ def _laid_out(
     every = [tags for rows in tagging.values() for tags in rows]
     seen = Counter(tag for tags in every for tag in tags)
     found = layout_of(every)
-    if found is None and asked is None:
+    if asked != "none":
         _refuse_mixed(seen)
     if asked == "none" or (found is None and asked is None):
         if found is None and all(tag.isdecimal() for tag in seen):
@@ -140,28 +140,32 @@ def _laid_out(
 
 
 def _typed(tagging: Tagging) -> Tagging:
-    """Tags that are letters alone, B, I and O, as those of one type of entity."""
+    """Tags whose letters name no type, B, I and O, as those of one type of entity; with the letter first."""
     seen = {tag for rows in tagging.values() for tags in rows for tag in tags}
-    if not ({"B", "I"} & seen and OUTSIDE in seen and seen <= set("OBIESLUM")):
+    if {"B", "I"} & seen and OUTSIDE in seen and seen <= set("OBIESLUM"):
+        log.info("the tags %s name no type: their entities are of the type 'entity'", quoted(sorted(seen)))
+        written = {tag: tag if tag == OUTSIDE else f"{tag}-entity" for tag in seen}
+    elif written := letter_first(seen):
+        log.info("the tags %s have their letter last: read as %s", quoted(written), quoted(written.values()))
+        written[OUTSIDE] = OUTSIDE
+    else:
         return tagging
-    log.info("the tags %s name no type: their entities are of the type 'entity'", quoted(sorted(seen)))
-    return {
-        name: [[tag if tag == OUTSIDE else f"{tag}-entity" for tag in tags] for tags in rows]
-        for name, rows in tagging.items()
-    }
+    return {name: [[written[tag] for tag in tags] for tags in rows] for name, rows in tagging.items()}
 
 
 def _refuse_mixed(seen: Iterable[str]) -> None:
-    """Refuse tags of which some say entities and others do not, or would in capital letters."""
+    """Refuse tags of which some say entities and others do not, or would if they were written otherwise."""
     plain = sorted(tag for tag in seen if parts(tag) is None)
     others = sorted(tag for tag in seen if tag != OUTSIDE and parts(tag))
-    if OUTSIDE in seen and others and plain:
+    if plain and others and (OUTSIDE in seen or {"B", "I"} <= {tag[0] for tag in others}):
         raise InputError(
-            f"the tags {quoted(others)} say entities, and {quoted(plain)} do not: mend them, or --layout none takes "
-            "them as they are"
+            f"the tags {quoted(others)} say entities, and {quoted(plain)} do not: mend them (words of none are "
+            f"{OUTSIDE}), or --layout none takes them as they are"
         )
-    if not others and layout_of([[tag[:2].upper() + tag[2:] for tag in plain]]) and "o" in plain:
-        raise InputError(f"the tags {quoted(plain)} are in small letters: write O, B-… and I-…, or --layout none")
+    almost = [tag for tag in plain if ALMOST.fullmatch(tag)]
+    if {"B", "I"} <= {tag[0].upper() for tag in almost}:
+        how = "in small letters" if all(tag[0].islower() for tag in almost) else "without a hyphen"
+        raise InputError(f"the tags {quoted(almost)} are {how}: write O, B-… and I-…, or --layout none")
 
 
 def _converted(tagging: Tagging, source: Layout, goal: str) -> Tagging:

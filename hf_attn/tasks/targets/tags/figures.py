@@ -26,7 +26,7 @@ def pictures(predictions: Predictions, total: Counts, layout: Layout | None, kin
     """Return what can be drawn: confusions, and the F1 of each type or tag."""
     if layout is None:
         true = np.concatenate([np.asarray(tags, int) for tags in predictions.labels])
-        said = np.concatenate([item.tags(len(kinds)) for item in predictions.outputs])
+        said = np.concatenate([item.tags(None, len(kinds)) for item in predictions.outputs])
         names = [*kinds, *(["no token"] if (said == len(kinds)).any() else [])]
         caption = "Which tags are confused on the test split"
     else:

@@ -12,6 +12,9 @@ import numpy as np
 
 OUTSIDE = "O"
 ENTITY = re.compile(r"([BIEOSLUM])[-_](.+)", re.DOTALL)
+LETTER_LAST = re.compile(r"(.+)[-_]([BIESLUM])", re.DOTALL)
+ALMOST = re.compile(r"[BIESLUM][-_:/.|].+", re.DOTALL | re.IGNORECASE)
+"""Tags that are not of a layout, and look as if they were meant to be."""
 SAME = {"L": "E", "U": "S", "M": "I"}
 """Letters of BILOU and BMES, by those of BIOES."""
 LETTERS = "OBIES"
@@ -25,6 +28,15 @@ def parts(tag: str) -> tuple[str, str] | None:
         return OUTSIDE, ""
     found = ENTITY.fullmatch(tag)
     return (SAME.get(found[1], found[1]), found[2]) if found and found[1] != OUTSIDE else None
+
+
+def letter_first(tags: Iterable[str]) -> dict[str, str]:
+    """Return tags such as ``PER-B`` and ``PER-I`` as ``B-PER`` and ``I-PER``, by tag; nothing where not all are so."""
+    found = {tag: LETTER_LAST.fullmatch(tag) for tag in sorted(tags) if tag != OUTSIDE}
+    if any(one is None or parts(tag) for tag, one in found.items()):
+        return {}
+    made = {tag: f"{one[2]}-{one[1]}" for tag, one in found.items() if one}
+    return made if {"B", "I"} <= {SAME.get(tag[0], tag[0]) for tag in made.values()} else {}
 
 
 @dataclass(frozen=True)
@@ -53,6 +65,13 @@ class Layout:
     def outside(self) -> int:
         """Number of the tag of words in no entity."""
         return self.tags.index(OUTSIDE)
+
+    @cached_property
+    def within(self) -> np.ndarray:
+        """(tags,) number of the tag that goes on with the entity of each; outside where it ends."""
+        numbers = {pair: number for number, pair in reversed(list(enumerate(self.parts)))}
+        inside = [("I", kind) if letter in "BI" else (OUTSIDE, "") for letter, kind in self.parts]
+        return np.array([numbers.get(pair, self.outside) for pair in inside])
 
     @cached_property
     def codes(self) -> tuple[np.ndarray, np.ndarray]:

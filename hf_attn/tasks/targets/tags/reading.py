@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ....data.columns import listing
+from ....data.lists_as_text import written
 from ....data.token_lists import token_lists
 from ....errors import InputError
+from ..offsets import NAMES, counted_in, in_characters
 from .layouts import Entity, tags_of
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Span = tuple[int, int, str, str]
+"""First character, the one behind the last, label, and text; that is empty where it is not given."""
 SPAN = '{"start": 0, "end": 5, "label": "PER"}'
 
 
@@ -84,7 +88,7 @@ def names_given(text: str | None) -> list[str] | None:
     """Return the names of numbered tags: those of a json file, or between commas.
 
     Raises:
-        InputError: a file that holds no list of names, or a name given twice.
+        InputError: a file that holds no list of names and no numbers of them, or a name given twice.
     """
     if text is None:
         return None
@@ -96,17 +100,28 @@ def names_given(text: str | None) -> list[str] | None:
             raise InputError(
                 f"tag_names {text}: {' '.join(str(error).split())}: expected a json file of a list"
             ) from None
-        held = list(held.values()) if isinstance(held, dict) else held
+        held = _in_order(held) if isinstance(held, dict) else held
         if not isinstance(held, list) or not held or not all(isinstance(name, str) for name in held):
-            raise InputError(f'tag_names {text}: expected a list of names such as ["O", "B-PER", "I-PER"]')
+            raise InputError(
+                f'tag_names {text}: expected a list of names such as ["O", "B-PER", "I-PER"], or an object of them and '
+                "their numbers, from 0 on"
+            )
         names = held
     if twice := [name for name, times in Counter(names).items() if times > 1 or not name]:
         raise InputError(f"tag_names has {twice[0]!r} more than once: expected a name for each number")
     return names
 
 
-def read_spans(split: Dataset, column: str) -> Read:
-    """Return BIO tags of the words of raw texts, out of labelled spans."""
+def _in_order(named: Mapping[str, Any]) -> list[Any] | None:
+    """The names of an object, by number or with their numbers, such as a configuration's id2label; None of another."""
+    by_number = all(isinstance(name, str) for name in named.values())
+    found = {str(number): name for number, name in (pair if by_number else pair[::-1] for pair in named.items())}
+    order = [str(number) for number in range(len(named))]
+    return [found[number] for number in order] if set(found) == set(order) else None
+
+
+def read_spans(split: Dataset, column: str, offsets: str = "characters") -> Read:
+    """Return BIO tags of the words of raw texts, out of labelled spans, whose places count ``offsets``."""
     found = Read()
     for row, (value, text, flat) in enumerate(zip(split[column][:], split["text"][:], split["words"][:], strict=True)):
         words = list(zip(flat[::2], flat[1::2], strict=True))
@@ -114,8 +129,12 @@ def read_spans(split: Dataset, column: str) -> Read:
         if spans is None:
             found.refused(row, f"no labelled spans in '{column}', such as {str(value)[:60]} (expected {SPAN})")
             continue
+        placed = [
+            (in_characters(text, start, offsets), in_characters(text, end, offsets), label, said)
+            for start, end, label, said in spans
+        ]
         try:
-            entities, widened = _entities(spans, text, words)
+            entities, widened = _entities(placed, text, words)
         except InputError as error:
             found.refused(row, str(error))
             continue
@@ -124,44 +143,45 @@ def read_spans(split: Dataset, column: str) -> Read:
     return found
 
 
-def spans_of(value: Any) -> list[tuple[int, int, str]] | None:
-    """Return spans as starts, ends and labels; None of what holds none."""
+def spans_of(value: Any) -> list[Span] | None:
+    """Return spans as starts, ends, labels and their texts, where these are given; None of what holds none."""
     if isinstance(value, str):
-        try:
-            value = json.loads(value) if value.strip() else []
-        except ValueError:
-            return None
+        value = written(value) if value.strip() else []
     if isinstance(value, Mapping):  # columns of a span's fields, as datasets once kept lists of objects
-        keys = [next((key for key in names if key in value), None) for names in (("start",), ("end",), ("label",))]
-        if None in keys or not all(isinstance(value[key], list) for key in keys):
+        columns: list[Any] = [value.get(key) for key in ("start", "end", "label")]
+        if not all(isinstance(column, list) for column in columns) or len({len(column) for column in columns}) > 1:
             return None
-        value = list(zip(*(value[key] for key in keys), strict=False))
+        value = list(zip(*columns, strict=True))
     if not isinstance(value, list):
         return None
     found = []
     for span in value:
+        said = ""
         if isinstance(span, Mapping):
+            said = span.get("text") or ""
             span = [span.get("start"), span.get("end"), next((span[k] for k in ("label", "type") if span.get(k)), None)]
         if not isinstance(span, list | tuple) or len(span) != 3:
             return None
         start, end, label = span
         if type(start) is not int or type(end) is not int or not isinstance(label, str) or not label.strip():
             return None
-        found.append((start, end, label.strip()))
+        found.append((start, end, label.strip(), str(said)))
     return found
 
 
-def _entities(
-    spans: Sequence[tuple[int, int, str]], text: str, words: Sequence[tuple[int, int]]
-) -> tuple[list[Entity], int]:
+def _entities(spans: Sequence[Span], text: str, words: Sequence[tuple[int, int]]) -> tuple[list[Entity], int]:
     """The words of each span, and how many spans end within a word.
 
     Raises:
-        InputError: spans that are not of the text, hold no word, or overlap.
+        InputError: spans that are not of the text, have another text than stands there, hold no word, or overlap.
     """
     entities: list[Entity] = []
-    widened = 0
-    for start, end, label in sorted(set(spans)):
+    widened = reached = 0
+    for start, end, label, said in sorted(set(spans)):
+        if said and said.split() != text[start:end].split():
+            units = counted_in(text, said, start)
+            cure = f"its place counts {NAMES[units]}: --offsets {units}" if units else "the end is excluded"
+            raise InputError(f"a span of another text than {said!r:.60}: {text[start:end]!r:.60} stands there ({cure})")
         if not 0 <= start < end <= len(text):
             raise InputError(f"a span that is not within its text, such as [{start}, {end}) of {len(text)} characters")
         over = [number for number, (left, right) in enumerate(words) if left < end and start < right]
@@ -170,11 +190,13 @@ def _entities(
         first, last = over[0], over[-1] + 1
         widened += not text[start:end].strip() == text[words[first][0] : words[last - 1][1]]
         if entities and entities[-1][1] > first:
+            how = "overlap" if start < reached else "share a word"
             raise InputError(
-                f"spans that overlap, such as {text[start:end]!r:.60} with the one before it: one tag a word cannot "
-                "say both"
+                f"spans that {how}, such as {text[start:end]!r:.60} with the one before it: one tag a word cannot say "
+                "both"
             )
         entities.append((first, last, label))
+        reached = end
     return entities, widened
 
 

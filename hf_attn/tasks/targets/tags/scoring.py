@@ -106,9 +106,8 @@ def counted(items: Sequence[Tagged], truth: Sequence[Sequence[int]], layout: Lay
         layout: of the tags; None where they say no entities.
         kinds: types of entities, or tags.
     """
-    outside = layout.outside if layout else -1
     rows = [
-        _of_text(item.tags(outside), np.asarray(true, int), layout, kinds)
+        _of_text(item.tags(layout), np.asarray(true, int), layout, kinds)
         for item, true in zip(items, truth, strict=True)
     ]
     losses = [_losses(item, np.asarray(true, int)) for item, true in zip(items, truth, strict=True)]
@@ -160,7 +159,7 @@ def paired(items: Sequence[Tagged], truth: Sequence[Sequence[int]], layout: Layo
     pairs: list[tuple[int, int]] = []
     errors = dict.fromkeys(ERRORS, 0)
     for item, tags in zip(items, truth, strict=True):
-        said = layout.entities(item.tags(layout.outside)).tolist()
+        said = layout.entities(item.tags(layout)).tolist()
         left = list(range(len(said)))
         theirs = layout.entities(np.asarray(tags)).tolist()
         exact = {(start, end): at for at, (start, end, _) in enumerate(said)}

@@ -10,7 +10,8 @@ import numpy as np
 from torch import Tensor, nn
 
 from ....training.step import Batch, model_inputs
-from ...windows import Window
+from ...windows import NONE, Window, answering
+from .layouts import Layout
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Tagged:
         numbers: (answered,) of the words.
         logits: (answered, tags) float32.
         places: (answered,) of the first token of each word in its window.
+        ends: (answered,) character behind the last token of each word.
         text: the text; None where this is a window behind its first.
         spans: (words, 2) characters of all words of the text.
     """
@@ -28,6 +30,7 @@ class Tagged:
     numbers: np.ndarray
     logits: np.ndarray
     places: np.ndarray
+    ends: np.ndarray
     text: str | None = None
     spans: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
 
@@ -37,12 +40,14 @@ class Tagged:
         first = next(item for item in items if item.text is not None)
         numbers = np.concatenate([item.numbers for item in items])
         order = np.argsort(numbers)
-        logits, places = (np.concatenate([getattr(item, name) for item in items]) for name in ("logits", "places"))
-        return cls(numbers[order], logits[order], places[order], first.text, first.spans)
+        logits, places, ends = (
+            np.concatenate([getattr(item, name) for item in items])[order] for name in ("logits", "places", "ends")
+        )
+        return cls(numbers[order], logits, places, ends, first.text, first.spans)
 
     @cached_property
     def table(self) -> np.ndarray:
-        """(words, tags) logits; NaN for a word of which the tokenizer leaves no token."""
+        """(words, tags) logits; NaN for a word that no token begins in."""
         found = np.full((len(self.spans), self.logits.shape[-1]), np.nan)
         found[self.numbers] = self.logits
         return found
@@ -59,10 +64,21 @@ class Tagged:
         shifted = self.table - self.table.max(axis=1, keepdims=True)
         return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
-    def tags(self, outside: int) -> np.ndarray:
-        """(words,) number of the tag of each word; ``outside`` of one without a token."""
-        answered = ~np.isnan(self.table).any(axis=1)
-        return np.where(answered, np.where(answered[:, None], self.table, 0).argmax(axis=1), outside)
+    @cached_property
+    def by(self) -> np.ndarray:
+        """(words,) the word whose tokens answer for each, as of :func:`hf_attn.tasks.windows.answering`."""
+        return answering(self.numbers, self.ends, self.spans)
+
+    def tags(self, layout: Layout | None, none: int = NONE) -> np.ndarray:
+        """(words,) number of the tag of each word.
+
+        A word that shares a token with the one before it goes on with its entity, or has its tag where tags say no
+        entities. One without any token is outside of entities, or has ``none``.
+        """
+        said = np.where(np.isnan(self.table), 0, self.table).argmax(axis=1)[self.by]
+        if layout:
+            said = np.where(self.by == np.arange(len(self.by)), said, layout.within[said])
+        return np.where(self.by >= 0, said, layout.outside if layout else none)
 
 
 def outputs(model: nn.Module, inputs: Batch) -> Tensor | list[Tagged]:
@@ -80,5 +96,5 @@ def outputs(model: nn.Module, inputs: Batch) -> Tensor | list[Tagged]:
     for row, column, padded_left in zip(logits, inputs["window"], lefts, strict=True):
         window = Window.of(column)
         tokens, firsts = row[len(row) - len(window.places) :] if padded_left else row, window.firsts
-        items.append(Tagged(window.words[firsts], tokens[firsts], firsts, window.text, window.spans))
+        items.append(Tagged(window.words[firsts], tokens[firsts], firsts, window.ends, window.text, window.spans))
     return items
