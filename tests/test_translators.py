@@ -190,11 +190,51 @@ def test_the_command_writes_as_generation_says(tmp_path, capsys):
         ('{"num_beams": 0}', "num_beams is 0: it must be at least 1"),
         ('{"do_sample": true, "temperature": 0}', "temperature is 0: it must be above 0"),
         ('{"do_sample": true, "top_p": 2}', "top_p is 2: it must be above 0 and at most 1"),
+        ('{"num_return_sequences": 2, "num_beams": 2}', "num_return_sequences is 2: each input has one text"),
+        ('{"return_dict_in_generate": true}', "return_dict_in_generate is True: each input has one text"),
+        ('{"max_length": 5}', "max_length is 5: give max_new_tokens"),
     ],
 )
 def test_generation_that_cannot_be_is_refused_before_a_model_is_loaded(given, message):
     with pytest.raises(InputError, match=re.escape(message)):
         dispatch(["predict", "no/such/folder", "the dog runs", "--generation", given])
+
+
+def test_each_source_has_its_own_text_whatever_the_checkpoint_says():
+    several, one = (tiny_translator("mbart", TOKENIZER, init_std=0.3) for _ in range(2))
+    for model, count in ((several, 3), (one, 1)):
+        target_of(model, num_beams=3)
+        model.generation_config.num_return_sequences = count
+        model.generation_config.return_dict_in_generate = count > 1
+    found = hf_attn.predict(several, GIVEN, processor=TOKENIZER)
+    assert found == hf_attn.predict(one, GIVEN, processor=TOKENIZER) and len(found) == len(GIVEN)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"min_new_tokens": 40}, "min_new_tokens is 40 and max_new_tokens 24: no text could end"),
+        ({"min_length": 40}, "min_length .* is 40 and max_new_tokens 24: no text could end"),
+        ({"max_new_tokens": 500}, "max_new_tokens is 500: the decoder has 160 positions"),
+        ({"forced_bos_token_id": 9999}, "9999 is out of bounds"),
+        ({"num_beams": 4, "num_beam_groups": 2}, "Group Beam Search requires"),
+        ({"bad_words_ids": [5]}, "has to be a list of lists"),
+    ],
+)
+def test_generation_that_a_model_cannot_is_one_line(asked, message):
+    model = tiny_translator("mbart", TOKENIZER)
+    target_of(model)
+    with pytest.raises(InputError, match=message) as error:
+        hf_attn.predict(model, GIVEN, processor=TOKENIZER, generation=asked)
+    assert "\n" not in str(error.value)
+
+
+def test_a_checkpoint_whose_texts_could_not_end_is_refused_before_training():
+    model = tiny_translator("bart", TOKENIZER)
+    model.generation_config.min_length = 56
+    with pytest.raises(InputError, match="min_length .* is 56 and max_new_tokens 24: .* give other min_new_tokens"):
+        target_of(model)
+    assert target_of(model, min_new_tokens=0).generation.min_length is None
 
 
 def test_the_prefix_of_training_is_put_before_what_is_predicted():
