@@ -2,6 +2,7 @@
 
 import copy
 import json
+import logging
 import re
 
 import numpy as np
@@ -14,7 +15,9 @@ from hf_attn.cli.main import dispatch
 from hf_attn.errors import InputError
 from hf_attn.tasks.inputs import text
 from hf_attn.tasks.targets import texts
+from hf_attn.tasks.targets.generation import in_words
 from hf_attn.tasks.targets.texts.generation import greedy, outputs
+from hf_attn.tasks.targets.texts.making import tell_short
 from hf_attn.tasks.targets.texts.start import start_token
 
 TOKENIZER = tiny_tokenizer()
@@ -235,6 +238,39 @@ def test_a_checkpoint_whose_texts_could_not_end_is_refused_before_training():
     with pytest.raises(InputError, match="min_length .* is 56 and max_new_tokens 24: .* give other min_new_tokens"):
         target_of(model)
     assert target_of(model, min_new_tokens=0).generation.min_length is None
+
+
+def test_targets_shorter_than_a_checkpoint_writes_are_told(caplog):
+    config = target_of(tiny_translator("bart", TOKENIZER)).generation
+    with caplog.at_level(logging.WARNING):
+        tell_short([[1] * 4, [1] * 9], config)
+        assert not caplog.text
+        config.min_length = 5
+        tell_short([[1] * 4, [1] * 9], config)
+    assert "1 of 2 targets of train are shorter than min_length 5" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "asked", "words"),
+    [
+        ({"num_beams": 4, "early_stopping": True, "length_penalty": 2.0}, {"num_beams": 1}, "greedy"),
+        ({"do_sample": True, "temperature": 0.7, "top_p": 0.9}, {"do_sample": False}, "greedy"),
+        ({"temperature": 0.9, "top_p": 0.6}, {}, "greedy"),
+        ({"num_beams": 4, "length_penalty": 2.0}, {}, "num_beams 4, length_penalty 2.0"),
+        ({"do_sample": True, "temperature": 0.7}, {}, "do_sample True, temperature 0.7"),
+    ],
+)
+def test_a_checkpoints_own_way_to_write_is_left_where_another_is_asked_for_and_named_where_not(
+    checkpoint, asked, words
+):
+    model = tiny_translator("bart", TOKENIZER)
+    for name, value in checkpoint.items():
+        setattr(model.generation_config, name, value)
+    config = target_of(model, **asked).generation
+    told = [one for one in in_words(config).split(", ") if not one.startswith("max_new_tokens")]
+    assert ", ".join(told) == words
+    assert (getattr(config, "seed", None) is not None) == bool(config.do_sample)
+    hf_attn.predict(model, GIVEN[:1], processor=TOKENIZER, generation={"do_sample": False, "num_beams": 1})
 
 
 def test_the_prefix_of_training_is_put_before_what_is_predicted():

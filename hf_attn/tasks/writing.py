@@ -82,7 +82,7 @@ def writing(model: PreTrainedModel, asked: Mapping[str, Any] | None) -> Iterator
     if asked is None:
         yield
         return
-    from .targets.generation import check
+    from .targets.generation import check, put
 
     before = getattr(model, "generation_config", None)
     if before is None or not model.can_generate():
@@ -90,8 +90,7 @@ def writing(model: PreTrainedModel, asked: Mapping[str, Any] | None) -> Iterator
     config = copy.deepcopy(before)
     if wrong := problems(asked):
         raise InputError(f"generation: {'; '.join(wrong)}")
-    for name, value in asked.items():
-        setattr(config, name, value)
+    put(config, asked)
     check(model, config)
     model.generation_config = config
     try:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 ONE_TEXT: dict[str, Any] = {"num_return_sequences": 1, "return_dict_in_generate": False}
 """What gives each input one text, and token ids alone, whatever a checkpoint says."""
+BEAMS = ("early_stopping", "length_penalty")
+"""Fields that say something of beams alone."""
+SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")
+"""Fields that say something of sampling alone."""
 
 
 @dataclass(kw_only=True)
@@ -86,6 +90,25 @@ def generate(model: Any, inputs: Mapping[str, Any], config: Any) -> Tensor:
     except (ValueError, TypeError, IndexError) as error:
         raise InputError(f"generation: {' '.join(str(error).split())[:300]}") from error
     return found
+
+
+def put(config: Any, asked: Mapping[str, Any]) -> None:
+    """Set what was asked for, in place; what a checkpoint says of beams or sampling goes where there are none."""
+    for name, value in asked.items():
+        setattr(config, name, value)
+    idle = (*(() if (config.num_beams or 1) > 1 else BEAMS), *(() if config.do_sample else SAMPLING))
+    for name in idle:
+        if name not in asked:
+            setattr(config, name, None)
+
+
+def in_words(config: Any) -> str:
+    """Return how a model writes by its GenerationConfig, whoever asked for it."""
+    how = config.to_diff_dict()
+    greedy = not config.do_sample and (config.num_beams or 1) == 1
+    named = [field.name for field in fields(GenerationOptions) if not (greedy and field.name == "num_beams")]
+    told = [f"{name} {how[name]}" for name in (*named, "min_length") if how.get(name)]
+    return ", ".join(["greedy", *told] if greedy else told)
 
 
 def check(model: Any, config: Any) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ....training.randomness import random_state_kept
-from ..generation import ONE_TEXT, check, generate
+from ..generation import ONE_TEXT, check, generate, put
 
 if TYPE_CHECKING:
     from torch import nn
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
     from ....training.step import Batch
 
-GREEDY: dict[str, Any] = {"num_beams": 1, "do_sample": False, "early_stopping": None, "length_penalty": None}
-SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")
+GREEDY: dict[str, Any] = {"num_beams": 1, "do_sample": False}
 
 
 def outputs(model: nn.Module, inputs: Batch, generation: GenerationConfig | None = None) -> list[np.ndarray]:
@@ -78,10 +77,9 @@ def configured(
         values["eos_token_id"] = end
     if config.pad_token_id is None:
         values["pad_token_id"] = model.config.pad_token_id
-    if asked.get("do_sample"):
-        values["seed"] = seed
-    for name, value in values.items():
-        setattr(config, name, value)
+    put(config, values)
+    if config.do_sample:
+        put(config, {"seed": seed})
     check(model, config)
     return config
 
@@ -89,7 +87,5 @@ def configured(
 def greedy(config: GenerationConfig) -> GenerationConfig:
     """Return the same that takes the most probable token each time, which is fast."""
     made = copy.deepcopy(config)
-    for name, value in {**GREEDY, **dict.fromkeys(SAMPLING)}.items():
-        if hasattr(made, name):
-            setattr(made, name, value)
+    put(made, GREEDY)
     return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ....errors import InputError
@@ -50,7 +50,22 @@ def encode(
     target = made(task, args, tokenizer, model, args.seed)  # type: ignore[attr-defined]
     if with_labels is not None:
         splits = with_labels(splits, target.targets, args.target, args.max_target_length)
+        tell_short(splits["train"]["labels"], target.generation)
     return splits, target
+
+
+def tell_short(labels: Sequence[Sequence[int]], config: Any) -> None:
+    """Warn of targets that are shorter than what the checkpoint has its model write at least."""
+    least = config.min_length if config.min_new_tokens is None else None
+    short = sum(len(ids) <= (least or 0) for ids in labels)  # the start token counts in min_length
+    if least and short:
+        log.warning(
+            "%d of %d targets of train are shorter than min_length %d of generation_config.json, which what is written "
+            "is not: --min_new_tokens 0 lets texts end where they do",
+            short,
+            len(labels),
+            least,
+        )
 
 
 def made(task: str, args: Options, tokenizer: Any, model: nn.Module, seed: int = 0) -> Texts:

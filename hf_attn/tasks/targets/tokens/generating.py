@@ -11,7 +11,7 @@ import torch
 from ....attention.modes import evaluation_mode
 from ....models.input_length import longest_input, positions
 from ....training.randomness import random_state_kept
-from ..generation import ONE_TEXT, check, generate
+from ..generation import ONE_TEXT, check, generate, put
 
 if TYPE_CHECKING:
     from torch import nn
@@ -78,9 +78,7 @@ def configure(model: Any, asked: Mapping[str, Any], *, start: int, end: int, pad
     """
     config = copy.deepcopy(model.generation_config)
     config._from_model_config = False
-    values: dict[str, Any] = {"max_new_tokens": MORE, "bos_token_id": start, "eos_token_id": end, "pad_token_id": pad}
-    values |= {**asked, **ONE_TEXT, "max_length": None, "most_tokens": longest, "seed": seed}
-    for name, value in values.items():
-        setattr(config, name, value)
+    values = {"max_new_tokens": MORE, "bos_token_id": start, "eos_token_id": end, "pad_token_id": pad}
+    put(config, {**values, **asked, **ONE_TEXT, "max_length": None, "most_tokens": longest, "seed": seed})
     check(model, config)
     model.generation_config = config
