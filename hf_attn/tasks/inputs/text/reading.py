@@ -176,9 +176,11 @@ def read_lines(path: Path, encoding: str | None = None) -> list[str]:
     if not path.is_file():  # to read a pipe would wait for ever
         raise InputError(f"{path} is no file: expected a text a line")
     try:
-        lines = re.sub("\r\n?", "\n", read_text(path, encoding)).rstrip().split("\n")
+        text = read_text(path, encoding).rstrip()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    # a carriage return ends a line before a line feed, or where the file has no line feed
+    lines = re.split("\r*\n", text) if "\n" in text else text.split("\r")
     blank = [number for number, line in enumerate(lines, start=1) if not line.strip()]
     if len(blank) == len(lines):
         raise InputError(f"{path} is empty: expected a text a line")
