@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ....errors import InputError
@@ -14,6 +15,7 @@ from .languages import codes, knows_languages, of_targets
 from .options import Options
 from .start import start_token
 from .texts import Texts
+from .words import unspaced
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-
+LOOKED_AT = 1000
+"""Targets whose script is looked at."""
 WithLabels = Callable[["DatasetDict", Any, str, int], "DatasetDict"]
 """Adds the token ids of targets to splits, by a tokenizer, of a column, at most so many a row."""
 
@@ -48,6 +51,9 @@ def encode(
         InputError: what :func:`made` refuses.
     """
     target = made(task, args, tokenizer, model, args.seed)  # type: ignore[attr-defined]
+    if args.bleu_tokenize is None and target.tokenize == "13a" and unspaced(splits["train"][:LOOKED_AT][args.target]):
+        target = replace(target, tokenize="char")
+        log.info("targets have no blanks between words: BLEU counts characters; --bleu_tokenize has other ways")
     if with_labels is not None:
         splits = with_labels(splits, target.targets, args.target, args.max_target_length)
         tell_short(splits["train"]["labels"], target.generation)

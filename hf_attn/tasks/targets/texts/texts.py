@@ -21,6 +21,7 @@ from . import generation
 from .kinds import OF_LOSS, Kind
 from .metrics import METRICS, SCORES, Compared
 from .options import Options
+from .words import words
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -270,7 +271,7 @@ class Texts:
         from .figures import by_length
 
         texts = self.compared(predictions)
-        lengths = np.array([len(source.split()) for source in texts.sources])
+        lengths = np.array([len(words(source)) for source in texts.sources])
         draw = partial(by_length, lengths, texts.chrf_of_rows)
         return [Picture("lengths.png", "chrF of the test texts by the words of their sources", draw)]
 
