@@ -22,7 +22,7 @@ from hf_attn.cli.prediction_files import predict_to
 from hf_attn.data.pieces import Pieces
 from hf_attn.errors import InputError
 from hf_attn.explain import attended
-from hf_attn.tasks.inputs.text.reading import read_lines
+from hf_attn.tasks.inputs.text.reading import read_files, read_lines
 
 CASES = Path(os.environ.get("HF_ATTN_SHARED", "../shared")).resolve() / "cases" / "text" / "16_predict"
 
@@ -213,6 +213,14 @@ def test_a_carriage_return_inside_a_line_makes_no_row_of_its_own(tmp_path, conte
     assert read_lines(tmp_path / "a.txt") == lines
     if "\n" in content:  # a file that is read in pieces
         assert [text for piece in Pieces(tmp_path / "a.txt") for text in piece["text"]] == lines
+
+
+@pytest.mark.parametrize("how", [{"trained": "en"}, {"text": "en"}])
+def test_a_column_inside_of_objects_is_read_as_in_training(tmp_path, how):
+    rows = [{"id": at, "translation": {"en": f"dog {at}", "de": f"Hund {at}"}} for at in range(3)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    read = read_files([str(tmp_path / "a.jsonl")], **how)
+    assert list(read.inputs) == ["dog 0", "dog 1", "dog 2"]
 
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="no cases")

@@ -2,6 +2,7 @@
 
 import inspect
 import itertools
+import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import torch
 
 from ....models.tokenizer import check_text_model, load_tokenizer
 from .agreement import check_token_ids, fitted, padding
-from .encoding import encode
+from .encoding import UNLIMITED, encode, limit
 from .given import Texts
 from .padding_read import reads_padding
 from .tokens import Padding
@@ -17,6 +18,7 @@ from .tokens import Padding
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+log = logging.getLogger(__name__)
 check_folder, load_processor = check_text_model, load_tokenizer
 
 
@@ -60,6 +62,9 @@ def batches(
     prefix = prefix_of(model)
     encoded = encode(tokenizer, [prefix + text for text in given.texts], given.text_pair, known=known)
     check_token_ids(encoded["input_ids"], model, tokenizer)
+    longest = limit(tokenizer)
+    if full := sum(len(ids) >= (longest or UNLIMITED) for ids in encoded["input_ids"]):
+        log.warning("%d of %d texts reach the %s tokens that are read and may be cut", full, len(given.texts), longest)
     pad = padding(model)
     batch_size = 1 if pad is None else batch_size
     values = {"input_ids": pad or 0, "attention_mask": 0, "token_type_ids": tokenizer.pad_token_type_id}
