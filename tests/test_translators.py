@@ -8,16 +8,19 @@ import re
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset, DatasetDict
 from tiny_translators import FAMILIES, WORDS, pairs, save_tiny_translator, tiny_tokenizer, tiny_translator
 
 import hf_attn
 from hf_attn.cli.main import dispatch
 from hf_attn.errors import InputError
+from hf_attn.interface.arguments import parse
+from hf_attn.recipes import translation
 from hf_attn.tasks.inputs import text
 from hf_attn.tasks.targets import texts
 from hf_attn.tasks.targets.generation import in_words
 from hf_attn.tasks.targets.texts.generation import greedy, outputs
-from hf_attn.tasks.targets.texts.making import tell_short
+from hf_attn.tasks.targets.texts.making import encode, tell_short
 from hf_attn.tasks.targets.texts.start import start_token
 
 TOKENIZER = tiny_tokenizer()
@@ -271,6 +274,21 @@ def test_a_checkpoints_own_way_to_write_is_left_where_another_is_asked_for_and_n
     assert ", ".join(told) == words
     assert (getattr(config, "seed", None) is not None) == bool(config.do_sample)
     hf_attn.predict(model, GIVEN[:1], processor=TOKENIZER, generation={"do_sample": False, "num_beams": 1})
+
+
+def test_texts_without_a_prefix_that_the_model_knows_are_told(caplog):
+    tasks = {"summarization": {"prefix": "summarize: "}, "translation_en_to_de": {"prefix": "translate: "}}
+    splits = DatasetDict(train=Dataset.from_dict({"source": GIVEN, "target": GIVEN}))
+    for put, told in (("", True), ("translate: ", False)):
+        model = tiny_translator("t5", TOKENIZER)
+        model.config.task_specific_params = tasks
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            hf_attn.predict(model, [put + one for one in GIVEN], processor=TOKENIZER)
+            assert ("such as 'summarize: ', and these have none" in caplog.text) == told
+            args = parse(translation.Config, ["--model", "m", "--dataset", "d", "--source_prefix", put], recipe="t")
+            encode(splits, args, TOKENIZER, model, text.with_labels)
+            assert ("--source_prefix puts one before each" in caplog.text) == told
 
 
 def test_the_prefix_of_training_is_put_before_what_is_predicted():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....errors import InputError
 from ....models.input_length import half, plain, positions
+from ....models.prefixes import tell_unprefixed
 from . import generation
 from .kinds import KINDS, tokenize_of
 from .languages import codes, knows_languages, of_targets
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOOKED_AT = 1000
-"""Targets whose script is looked at."""
+"""Rows whose texts are looked at."""
 WithLabels = Callable[["DatasetDict", Any, str, int], "DatasetDict"]
 """Adds the token ids of targets to splits, by a tokenizer, of a column, at most so many a row."""
 
@@ -50,6 +51,9 @@ def encode(
     Raises:
         InputError: what :func:`made` refuses.
     """
+    if with_labels is not None and not getattr(args, "source_prefix", None):
+        sources = splits["train"][:LOOKED_AT][args.source]  # type: ignore[attr-defined]
+        tell_unprefixed(plain(model).config, sources, "--source_prefix puts one before each source")
     target = made(task, args, tokenizer, model, args.seed)  # type: ignore[attr-defined]
     if args.bleu_tokenize is None and target.tokenize == "13a" and unspaced(splits["train"][:LOOKED_AT][args.target]):
         target = replace(target, tokenize="char")
