@@ -353,6 +353,12 @@ def test_texts_that_cannot_be_read_are_named_by_their_lines(tiny, tmp_path):
         language_modeling.main(arguments(tiny, "bad", "--dataset", tmp_path / "a.csv"))
 
 
+def test_a_file_of_lines_is_told_what_it_has_to_be(tiny, tmp_path):
+    (tmp_path / "corpus.txt").write_text("my card\n" * 20)
+    with pytest.raises(InputError, match=r"if each line is a text, write it as .*\.jsonl; if its lines are fields"):
+        language_modeling.main(arguments(tiny, "lines", "--dataset", tmp_path / "corpus.txt"))
+
+
 def test_texts_of_which_a_tokenizer_leaves_nothing_are_told_and_a_split_of_them_is_refused(tiny, tmp_path, caplog):
     texts = [*[f"my card was slow {at}" for at in range(20)], *["\u200b\u200d"] * 20]
     for name, rows in (("train", texts[:20]), ("validation", texts[17:23]), ("test", texts[18:])):
