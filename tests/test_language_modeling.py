@@ -1,6 +1,7 @@
 """Language modelling: packed texts that do not see each other, masks, scores, and models that others go on from."""
 
 import json
+import logging
 import math
 
 import numpy as np
@@ -350,6 +351,24 @@ def test_texts_that_cannot_be_read_are_named_by_their_lines(tiny, tmp_path):
     pd.DataFrame({"text": ["my card", " ", None, "pay"] * 4}).to_csv(tmp_path / "a.csv", index=False)
     with pytest.raises(InputError, match="'text' of train has .* empty texts? .lines? 3.*a.csv"):
         language_modeling.main(arguments(tiny, "bad", "--dataset", tmp_path / "a.csv"))
+
+
+def test_a_file_of_lines_is_told_what_it_has_to_be(tiny, tmp_path):
+    (tmp_path / "corpus.txt").write_text("my card\n" * 20)
+    with pytest.raises(InputError, match=r"if each line is a text, write it as .*\.jsonl; if its lines are fields"):
+        language_modeling.main(arguments(tiny, "lines", "--dataset", tmp_path / "corpus.txt"))
+
+
+def test_texts_of_which_a_tokenizer_leaves_nothing_are_told_and_a_split_of_them_is_refused(tiny, tmp_path, caplog):
+    texts = [*[f"my card was slow {at}" for at in range(20)], *["\u200b\u200d"] * 20]
+    for name, rows in (("train", texts[:20]), ("validation", texts[17:23]), ("test", texts[18:])):
+        pd.DataFrame({"text": rows}).to_csv(tmp_path / f"{name}.csv", index=False)
+    with caplog.at_level(logging.WARNING):
+        scores = language_modeling.main(arguments(tiny, "few", "--dataset", tmp_path, "--max_steps", "2"))
+    assert math.isfinite(scores["loss"]) and "test: the tokenizer leaves no token of 20 texts" in caplog.text
+    pd.DataFrame({"text": texts[20:]}).to_csv(tmp_path / "test.csv", index=False)
+    with pytest.raises(InputError, match="leaves no token of any text of test .line"):
+        language_modeling.main(arguments(tiny, "none", "--dataset", tmp_path, "--max_steps", "2"))
 
 
 def test_a_tokenizer_without_a_mask_is_refused_before_training(tiny, tmp_path):

@@ -1,5 +1,8 @@
 """Tokenizers of several languages: the code of each where the model's class wants it, in training and generation."""
 
+import logging
+import re
+
 import pytest
 from tiny_translators import WORDS, tiny_translator
 from transformers import AutoTokenizer, MBartTokenizer, NllbTokenizer
@@ -64,6 +67,18 @@ def test_a_saved_model_translates_into_the_language_it_was_trained_for(kind, tmp
     assert again("the dog")["input_ids"] == tokenizer("the dog")["input_ids"]
     assert of_targets(again)("das")["input_ids"] == of_targets(tokenizer)("das")["input_ids"]
     assert hf_attn.predict(tmp_path, ["the dog"]) == hf_attn.predict(model, ["the dog"], processor=tokenizer)
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_a_model_that_says_no_language_is_told_and_one_that_was_trained_for_one_is_not(kind, caplog):
+    plain, tokenizer = tiny_translator(kind, CASES[kind][0]()), CASES[kind][0]()
+    with caplog.at_level(logging.WARNING):
+        hf_attn.predict(made(kind)[0], ["the dog"], processor=tokenizer)
+        assert not caplog.text
+        hf_attn.predict(plain, ["the dog"], processor=tokenizer)
+    code = re.search(r"\"forced_bos_token_id\": (\d+)} for (\w+)", caplog.text)
+    assert "does not say which one to write" in caplog.text
+    assert tokenizer.convert_tokens_to_ids(code[2]) == int(code[1])
 
 
 @pytest.mark.parametrize("kind", CASES)

@@ -71,9 +71,10 @@ def test_top_k_keeps_the_most_probable_in_order(run):
         )
 
 
-def test_a_text_longer_than_the_model_is_cut(run, called_directly):
+def test_a_text_longer_than_the_model_is_cut_and_told(run, called_directly, caplog):
     text = "my card " * 200
     np.testing.assert_allclose(by_label(predict(run, [text]))[0], called_directly(text), atol=1e-6)
+    assert "1 of 1 texts reach the" in caplog.text
 
 
 def test_several_labels_an_example(tmp_path):

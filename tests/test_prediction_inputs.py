@@ -19,8 +19,10 @@ from transformers import AutoModelForImageClassification, AutoModelForSequenceCl
 import hf_attn
 from hf_attn import models
 from hf_attn.cli.prediction_files import predict_to
+from hf_attn.data.pieces import Pieces
 from hf_attn.errors import InputError
 from hf_attn.explain import attended
+from hf_attn.tasks.inputs.text.reading import read_files, read_lines
 
 CASES = Path(os.environ.get("HF_ATTN_SHARED", "../shared")).resolve() / "cases" / "text" / "16_predict"
 
@@ -196,6 +198,29 @@ def test_lines_are_those_that_an_editor_shows_and_blank_ones_between_are_told(ru
         rows = written(run, tmp_path / "a.txt")
     assert [row["text"] for row in rows] == ["one\u2028still one", "two\x0cstill two", "three"]
     assert "1 blank lines are left out, the first is line 3" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        ("one\rstill one\ntwo\n", ["one\rstill one", "two"]),
+        ("one\rstill one\r\r\ntwo\r\n", ["one\rstill one", "two"]),
+        ("one\rtwo\r", ["one", "two"]),
+    ],
+)
+def test_a_carriage_return_inside_a_line_makes_no_row_of_its_own(tmp_path, content, lines):
+    (tmp_path / "a.txt").write_bytes(content.encode())
+    assert read_lines(tmp_path / "a.txt") == lines
+    if "\n" in content:  # a file that is read in pieces
+        assert [text for piece in Pieces(tmp_path / "a.txt") for text in piece["text"]] == lines
+
+
+@pytest.mark.parametrize("how", [{"trained": "en"}, {"text": "en"}])
+def test_a_column_inside_of_objects_is_read_as_in_training(tmp_path, how):
+    rows = [{"id": at, "translation": {"en": f"dog {at}", "de": f"Hund {at}"}} for at in range(3)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    read = read_files([str(tmp_path / "a.jsonl")], **how)
+    assert list(read.inputs) == ["dog 0", "dog 1", "dog 2"]
 
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="no cases")

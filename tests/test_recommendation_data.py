@@ -115,6 +115,19 @@ def test_ids_are_one_however_they_are_written(tmp_path):
     assert sum(map(len, splits.values())) == len(table) and len(past.texts) == len(texts)
 
 
+def test_a_user_is_cut_as_one_however_the_id_is_written(tmp_path, caplog):
+    table = interactions()
+    table["user_id"] = [f"u{user}{' ' * (at % 2)}" for at, user in enumerate(table.user_id)]
+    with caplog.at_level(logging.INFO):
+        splits, _, _ = loaded(save_interactions(tmp_path, table))
+    train, test = (splits[name].to_pandas() for name in ("train", "test"))
+    last, first = (
+        train.groupby(train.user_id.str.strip()).timestamp.max(),
+        test.groupby(test.user_id.str.strip()).timestamp.min(),
+    )
+    assert (last.reindex(first.index) <= first).all() and "rows of 10 users" in caplog.text
+
+
 def test_dates_are_times(tmp_path):
     table = interactions()
     table["timestamp"] = pd.to_datetime("2024-01-01") + pd.to_timedelta(table.timestamp, unit="D")
@@ -219,6 +232,16 @@ BAD = {
         r"'timestamp' of 1 rows is no time \(line 2.*'soon'",
     ),
     "a time that is missing": ({"table": changed(timestamp=[None])}, [], r"'timestamp' of 1 rows is no time"),
+    "times of two units": (
+        {"table": interactions().assign(timestamp=[1_500_000_000] * 199 + [1_500_000_000_000])},
+        [],
+        r"'timestamp' holds seconds and parts of seconds: 1 of 200 rows .*\(line 201 .*1500000000000",
+    ),
+    "one row a user": (
+        {"table": interactions().assign(user_id=range(200))},
+        [],
+        "fewer than 2 of 200 rows: give files for them, or --split_by_time global",
+    ),
     "no column of times": ({}, ["--time", "when"], "no column 'when'.*--time null takes the rows in their order"),
     "no column of users": ({}, ["--user", "uid"], "no column 'uid'"),
     "no column of items": ({}, ["--item", "movie"], "no column 'movie'"),

@@ -6,9 +6,12 @@ import os
 import interpreter
 import numpy as np
 import pytest
+from datasets import Dataset, DatasetDict
+from tiny_translators import tiny_tokenizer, tiny_translator
 
 from hf_attn.errors import InputError
 from hf_attn.tasks.targets.texts.kinds import KINDS, check
+from hf_attn.tasks.targets.texts.making import encode
 from hf_attn.tasks.targets.texts.metrics import SCORES, Compared
 from hf_attn.tasks.targets.texts.options import Options
 from hf_attn.tasks.targets.texts.words import sentences, words
@@ -96,6 +99,31 @@ def test_nothing_written_is_scored_and_not_left_out():
 def test_chinese_is_divided_by_characters_when_the_target_says_so():
     given = {"written": ["他喜欢吃苹果和梨"] * 4, "references": ["他喜欢吃苹果和桃"] * 4}
     assert SCORES["bleu"](texts(**given, tokenize="zh"))(ALL) > 50 > SCORES["bleu"](texts(**given))(ALL)
+
+
+@pytest.mark.parametrize(
+    ("target", "asked", "way"),
+    [
+        ("彼はりんごが好きです。", None, "char"),
+        ("เขาชอบกินแอปเปิล", None, "char"),
+        ("彼はりんごが好きです。", "intl", "intl"),
+        ("그는 사과를 좋아한다.", None, "13a"),
+        ("Er mag 林檎.", None, "13a"),
+        ("12 + 30", None, "13a"),
+    ],
+)
+def test_targets_without_blanks_are_divided_by_characters(target, asked, way):
+    splits = DatasetDict(train=Dataset.from_dict({"target": [target] * 3}))
+    tokenizer = tiny_tokenizer()
+    model = tiny_translator("mbart", tokenizer)
+    options = Options(bleu_tokenize=asked)
+    options.seed = 0
+    assert encode(splits, options, tokenizer, model)[1].tokenize == way
+
+
+def test_ter_sees_the_characters_that_bleu_does():
+    given = {"written": ["他喜欢吃苹果和梨"] * 4, "references": ["他喜欢吃苹果和桃"] * 4}
+    assert SCORES["ter"](texts(**given))(ALL) == 100 and SCORES["ter"](texts(**given, tokenize="zh"))(ALL) == 12.5
 
 
 def test_capitals_are_left_out_of_bleu_where_that_is_asked_and_its_signature_says_so():

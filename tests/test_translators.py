@@ -2,19 +2,25 @@
 
 import copy
 import json
+import logging
 import re
 
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset, DatasetDict
 from tiny_translators import FAMILIES, WORDS, pairs, save_tiny_translator, tiny_tokenizer, tiny_translator
 
 import hf_attn
 from hf_attn.cli.main import dispatch
 from hf_attn.errors import InputError
+from hf_attn.interface.arguments import parse
+from hf_attn.recipes import translation
 from hf_attn.tasks.inputs import text
 from hf_attn.tasks.targets import texts
+from hf_attn.tasks.targets.generation import in_words
 from hf_attn.tasks.targets.texts.generation import greedy, outputs
+from hf_attn.tasks.targets.texts.making import encode, tell_short
 from hf_attn.tasks.targets.texts.start import start_token
 
 TOKENIZER = tiny_tokenizer()
@@ -190,11 +196,99 @@ def test_the_command_writes_as_generation_says(tmp_path, capsys):
         ('{"num_beams": 0}', "num_beams is 0: it must be at least 1"),
         ('{"do_sample": true, "temperature": 0}', "temperature is 0: it must be above 0"),
         ('{"do_sample": true, "top_p": 2}', "top_p is 2: it must be above 0 and at most 1"),
+        ('{"num_return_sequences": 2, "num_beams": 2}', "num_return_sequences is 2: each input has one text"),
+        ('{"return_dict_in_generate": true}', "return_dict_in_generate is True: each input has one text"),
+        ('{"max_length": 5}', "max_length is 5: give max_new_tokens"),
     ],
 )
 def test_generation_that_cannot_be_is_refused_before_a_model_is_loaded(given, message):
     with pytest.raises(InputError, match=re.escape(message)):
         dispatch(["predict", "no/such/folder", "the dog runs", "--generation", given])
+
+
+def test_each_source_has_its_own_text_whatever_the_checkpoint_says():
+    several, one = (tiny_translator("mbart", TOKENIZER, init_std=0.3) for _ in range(2))
+    for model, count in ((several, 3), (one, 1)):
+        target_of(model, num_beams=3)
+        model.generation_config.num_return_sequences = count
+        model.generation_config.return_dict_in_generate = count > 1
+    found = hf_attn.predict(several, GIVEN, processor=TOKENIZER)
+    assert found == hf_attn.predict(one, GIVEN, processor=TOKENIZER) and len(found) == len(GIVEN)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"min_new_tokens": 40}, "min_new_tokens is 40 and max_new_tokens 24: no text could end"),
+        ({"min_length": 40}, "min_length .* is 40 and max_new_tokens 24: no text could end"),
+        ({"max_new_tokens": 500}, "max_new_tokens is 500: the decoder has 160 positions"),
+        ({"forced_bos_token_id": 9999}, "9999 is out of bounds"),
+        ({"num_beams": 4, "num_beam_groups": 2}, "Group Beam Search requires"),
+        ({"bad_words_ids": [5]}, "has to be a list of lists"),
+    ],
+)
+def test_generation_that_a_model_cannot_is_one_line(asked, message):
+    model = tiny_translator("mbart", TOKENIZER)
+    target_of(model)
+    with pytest.raises(InputError, match=message) as error:
+        hf_attn.predict(model, GIVEN, processor=TOKENIZER, generation=asked)
+    assert "\n" not in str(error.value)
+
+
+def test_a_checkpoint_whose_texts_could_not_end_is_refused_before_training():
+    model = tiny_translator("bart", TOKENIZER)
+    model.generation_config.min_length = 56
+    with pytest.raises(InputError, match="min_length .* is 56 and max_new_tokens 24: .* give other min_new_tokens"):
+        target_of(model)
+    assert target_of(model, min_new_tokens=0).generation.min_length is None
+
+
+def test_targets_shorter_than_a_checkpoint_writes_are_told(caplog):
+    config = target_of(tiny_translator("bart", TOKENIZER)).generation
+    with caplog.at_level(logging.WARNING):
+        tell_short([[1] * 4, [1] * 9], config)
+        assert not caplog.text
+        config.min_length = 5
+        tell_short([[1] * 4, [1] * 9], config)
+    assert "1 of 2 targets of train are shorter than min_length 5" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "asked", "words"),
+    [
+        ({"num_beams": 4, "early_stopping": True, "length_penalty": 2.0}, {"num_beams": 1}, "greedy"),
+        ({"do_sample": True, "temperature": 0.7, "top_p": 0.9}, {"do_sample": False}, "greedy"),
+        ({"temperature": 0.9, "top_p": 0.6}, {}, "greedy"),
+        ({"num_beams": 4, "length_penalty": 2.0}, {}, "num_beams 4, length_penalty 2.0"),
+        ({"do_sample": True, "temperature": 0.7}, {}, "do_sample True, temperature 0.7"),
+    ],
+)
+def test_a_checkpoints_own_way_to_write_is_left_where_another_is_asked_for_and_named_where_not(
+    checkpoint, asked, words
+):
+    model = tiny_translator("bart", TOKENIZER)
+    for name, value in checkpoint.items():
+        setattr(model.generation_config, name, value)
+    config = target_of(model, **asked).generation
+    told = [one for one in in_words(config).split(", ") if not one.startswith("max_new_tokens")]
+    assert ", ".join(told) == words
+    assert (getattr(config, "seed", None) is not None) == bool(config.do_sample)
+    hf_attn.predict(model, GIVEN[:1], processor=TOKENIZER, generation={"do_sample": False, "num_beams": 1})
+
+
+def test_texts_without_a_prefix_that_the_model_knows_are_told(caplog):
+    tasks = {"summarization": {"prefix": "summarize: "}, "translation_en_to_de": {"prefix": "translate: "}}
+    splits = DatasetDict(train=Dataset.from_dict({"source": GIVEN, "target": GIVEN}))
+    for put, told in (("", True), ("translate: ", False)):
+        model = tiny_translator("t5", TOKENIZER)
+        model.config.task_specific_params = tasks
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            hf_attn.predict(model, [put + one for one in GIVEN], processor=TOKENIZER)
+            assert ("such as 'summarize: ', and these have none" in caplog.text) == told
+            args = parse(translation.Config, ["--model", "m", "--dataset", "d", "--source_prefix", put], recipe="t")
+            encode(splits, args, TOKENIZER, model, text.with_labels)
+            assert ("--source_prefix puts one before each" in caplog.text) == told
 
 
 def test_the_prefix_of_training_is_put_before_what_is_predicted():

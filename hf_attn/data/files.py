@@ -41,8 +41,8 @@ CURES = {
     **dict.fromkeys((".zip", ".tar", ".tgz", ".rar", ".7z"), "unpack it and give the folder or a file of it"),
     **dict.fromkeys((".pkl", ".pickle", ".pt", ".pth", ".joblib"), "it may run code, so save it as parquet"),
     **dict.fromkeys((".npy", ".npz", ".h5", ".hdf5", ".mat", ".rds", ".sav", ".dta"), "save it as parquet or csv"),
-    ".txt": "if its lines are fields, say between which character by --delimiter; if they are a token and its tags, "
-    "name it .conll",
+    ".txt": 'if each line is a text, write it as {"text": …} into a .jsonl; if its lines are fields, say between '
+    "which character by --delimiter; if they are a token and its tags, name it .conll",
     "": "give the file the extension of what it holds",
 }
 

@@ -44,10 +44,17 @@ def problems(asked: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with fields of GenerationConfig, whatever the model, one line each."""
     from transformers import GenerationConfig
 
-    from .targets.generation import GenerationOptions
+    from .targets.generation import ONE_TEXT, GenerationOptions
 
     known = {*vars(GenerationConfig()), "seed"}
     found = [f"GenerationConfig has no {name!r}{nearest(name, known)}" for name in asked if name not in known]
+    found += [
+        f"{name} is {asked[name]!r}: each input has one text, and nothing else is returned"
+        for name, value in ONE_TEXT.items()
+        if asked.get(name) not in (None, value)
+    ]
+    if asked.get("max_length") is not None:
+        found.append(f"max_length is {asked['max_length']!r}: give max_new_tokens, which counts what is written alone")
     kinds = {field.name: str(field.type).removesuffix(" | None") for field in fields(GenerationOptions)}
     kinds["seed"] = "int"
     given = {name: value for name, value in asked.items() if name in kinds and value is not None}
@@ -75,19 +82,16 @@ def writing(model: PreTrainedModel, asked: Mapping[str, Any] | None) -> Iterator
     if asked is None:
         yield
         return
+    from .targets.generation import check, put
+
     before = getattr(model, "generation_config", None)
     if before is None or not model.can_generate():
         raise InputError(f"generation is for models that write, and this is a {type(model).__name__}")
     config = copy.deepcopy(before)
-    wrong = problems(asked)
-    for name, value in asked.items():
-        setattr(config, name, value)
-    try:
-        config.validate(strict=True)
-    except (ValueError, TypeError) as error:
-        wrong = wrong or [" ".join(str(error).split())[:300]]
-    if wrong:
+    if wrong := problems(asked):
         raise InputError(f"generation: {'; '.join(wrong)}")
+    put(config, asked)
+    check(model, config)
     model.generation_config = config
     try:
         yield

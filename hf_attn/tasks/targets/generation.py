@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from ...errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ONE_TEXT: dict[str, Any] = {"num_return_sequences": 1, "return_dict_in_generate": False}
+"""What gives each input one text, and token ids alone, whatever a checkpoint says."""
+BEAMS = ("early_stopping", "length_penalty")
+"""Fields that say something of beams alone."""
+SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")
+"""Fields that say something of sampling alone."""
 
 
 @dataclass(kw_only=True)
@@ -60,3 +74,70 @@ class GenerationOptions:
         if (self.min_new_tokens or 0) > (self.max_new_tokens or float("inf")):
             found.append(f"min_new_tokens is {self.min_new_tokens} and max_new_tokens {self.max_new_tokens}: none fits")
         return found
+
+
+def generate(model: Any, inputs: Mapping[str, Any], config: Any) -> Tensor:
+    """Return the token ids that a model writes, one row for each of its inputs.
+
+    Raises:
+        InputError: transformers does not write so with this model; the reason is transformers' own.
+    """
+    config = copy.deepcopy(config)
+    for name, value in ONE_TEXT.items():
+        setattr(config, name, value)
+    try:
+        found: Tensor = model.generate(**inputs, generation_config=config)
+    except (ValueError, TypeError, IndexError) as error:
+        raise InputError(f"generation: {' '.join(str(error).split())[:300]}") from error
+    return found
+
+
+def put(config: Any, asked: Mapping[str, Any]) -> None:
+    """Set what was asked for, in place; what a checkpoint says of beams or sampling goes where there are none."""
+    for name, value in asked.items():
+        setattr(config, name, value)
+    idle = (*(() if (config.num_beams or 1) > 1 else BEAMS), *(() if config.do_sample else SAMPLING))
+    for name in idle:
+        if name not in asked:
+            setattr(config, name, None)
+
+
+def in_words(config: Any) -> str:
+    """Return how a model writes by its GenerationConfig, whoever asked for it."""
+    how = config.to_diff_dict()
+    greedy = not config.do_sample and (config.num_beams or 1) == 1
+    named = [field.name for field in fields(GenerationOptions) if not (greedy and field.name == "num_beams")]
+    told = [f"{name} {how[name]}" for name in (*named, "min_length") if how.get(name)]
+    return ", ".join(["greedy", *told] if greedy else told)
+
+
+def check(model: Any, config: Any) -> None:
+    """Refuse a GenerationConfig by which a model cannot write.
+
+    Raises:
+        InputError: fields that do not go together, or lengths that the model does not have.
+    """
+    try:
+        config.validate(strict=True)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"generation: {' '.join(str(error).split())[:300]}") from None
+    if wrong := length_fault(model, config):
+        raise InputError(f"generation: {wrong}")
+
+
+def length_fault(model: Any, config: Any) -> str | None:
+    """Return why a model cannot write as long as is asked for: it has no places, or no text could end."""
+    from ...models.input_length import half, positions
+
+    name, least, most = "min_new_tokens", config.min_new_tokens, config.max_new_tokens
+    if most is None:
+        return None
+    if model.config.is_encoder_decoder:  # elsewhere the prompt takes places too, and counts in min_length
+        places = positions(half(model, "decoder"))
+        if places is not None and most > places:
+            return f"max_new_tokens is {most}: the decoder has {places} positions"
+        if least is None:
+            name, least = "min_length (of generation_config.json)", config.min_length
+    if (least or 0) <= most:
+        return None
+    return f"{name} is {least} and max_new_tokens {most}: no text could end; give other min_new_tokens"

@@ -16,6 +16,7 @@ from ....data.columns import UNLABELLED, missing, refuse
 from ....data.origin import unusable
 from ....errors import InputError
 from . import flat, interactions
+from .past import users_of
 from .time_order import cut_by_time
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def load_past(splits: DatasetDict, args: Options, label: str) -> tuple[DatasetDi
     found, past = (interactions if args.items else flat).with_past(splits, args, label)
     for name, split in found.items():
         empty = int(np.sum(np.asarray(split["__start__"][:]) == np.asarray(split["__end__"][:])))
-        users = len(set(map(str, split[args.user][:])))
+        users = len(set(users_of(split, args)))
         log.info("%s: %d rows of %d users, %d of them without history", name, len(split), users, empty)
     if UNLABELLED in found and args.items:
         log.info("rows without labels see all that came before them, and are in no history")

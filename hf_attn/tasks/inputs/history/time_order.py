@@ -11,6 +11,7 @@ from ....data.files import split_of
 from ....data.origin import select, where
 from ....data.splitting import LEAST
 from ....errors import InputError, nearest
+from .past import users_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -40,7 +41,19 @@ def times_of(split: Dataset, column: str | None) -> np.ndarray:
         "number or a date such as 2024-12-31"
         for rows in ([bad] if bad else [])
     )
+    _refuse_units(split, column, times)
     return times
+
+
+def _refuse_units(split: Dataset, column: str, times: np.ndarray) -> None:
+    """Refuse times of which some are seconds since 1970 and others milliseconds or finer: their order is none."""
+    seconds, finer = (times > 1e8) & (times < 1e10), times > 1e11
+    if seconds.any() and finer.any():
+        fewer = np.flatnonzero(finer if finer.sum() <= seconds.sum() else seconds).tolist()
+        raise InputError(
+            f"'{column}' holds seconds and parts of seconds: {len(fewer)} of {len(times)} rows are of another unit "
+            f"({where(split, fewer)}, such as {split[column][fewer[0]]!r}): expected one unit"
+        )
 
 
 def cut_by_time(train: Dataset, shares: dict[str, float], args: Options) -> dict[str, Dataset]:
@@ -69,7 +82,10 @@ def cut_by_time(train: Dataset, shares: dict[str, float], args: Options) -> dict
     found = {name: np.flatnonzero(part == number) for number, name in enumerate(names)}
     if short := [name for name, rows in found.items() if len(rows) < LEAST]:
         how = f"column '{args.split}' gives" if args.split else "cutting by time leaves"
-        raise InputError(f"{how} {' and '.join(short)} fewer than {LEAST} of {len(train)} rows: give files for them")
+        cure = "" if args.split or args.split_by_time == "global" else ", or --split_by_time global"
+        raise InputError(
+            f"{how} {' and '.join(short)} fewer than {LEAST} of {len(train)} rows: give files for them{cure}"
+        )
     return {name: select(train, rows) for name, rows in found.items()}
 
 
@@ -89,7 +105,7 @@ def _named(train: Dataset, column: str, shares: dict[str, float]) -> np.ndarray:
 def _last(train: Dataset, shares: dict[str, float], args: Options) -> np.ndarray:
     """Number of the split of each row: the last ones by time."""
     times = times_of(train, args.time)
-    users = np.unique([str(value) for value in train[args.user][:]], return_inverse=True)[1]
+    users = np.unique(users_of(train, args), return_inverse=True)[1]
     if args.split_by_time == "global":
         users = np.zeros_like(users)
     order = np.lexsort((np.arange(len(times)), times, users))

@@ -15,9 +15,9 @@ from ....attention import attention_layers, attention_map, supported
 from ....errors import InputError
 from ....interface.plotting import Picture, canvas, shorten, styled
 from ....interface.printable import printable
+from ....models.prefixes import prefix_of
 from .encoding import located
 from .examples import typical
-from .prediction import prefix_of
 from .words import grouped
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from ....data.reading import characters
 from ....errors import InputError
+from ....models.prefixes import prefix_of
 from ...explained import Leaf, Part
 from . import attributed
 from .agreement import check_token_ids, fitted, padding
 from .embeddings import embedded_as, tied_tables
 from .encoding import Place, located, special_ids
-from .prediction import prefix_of
 from .tokens import Padding
 from .words import grouped
 

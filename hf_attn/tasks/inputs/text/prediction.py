@@ -2,14 +2,16 @@
 
 import inspect
 import itertools
+import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import torch
 
+from ....models.prefixes import prefix_of, tell_unprefixed
 from ....models.tokenizer import check_text_model, load_tokenizer
 from .agreement import check_token_ids, fitted, padding
-from .encoding import encode
+from .encoding import UNLIMITED, encode, limit
 from .given import Texts
 from .padding_read import reads_padding
 from .tokens import Padding
@@ -17,21 +19,13 @@ from .tokens import Padding
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+log = logging.getLogger(__name__)
 check_folder, load_processor = check_text_model, load_tokenizer
 
 
 def takes(model: "PreTrainedModel") -> bool:
     """Return whether a model's input is a text."""
     return "input_ids" in inspect.signature(model.forward).parameters and model.main_input_name != "pixel_values"
-
-
-def prefix_of(model: "PreTrainedModel") -> str:
-    """Return what a model was trained to find before each text, as its configuration says; empty where it is nothing.
-
-    A configuration of several tasks, such as T5's own, says it of none.
-    """
-    tasks = getattr(model.config, "task_specific_params", None) or {}
-    return str((next(iter(tasks.values())) or {}).get("prefix") or "") if len(tasks) == 1 else ""
 
 
 def batches(
@@ -58,8 +52,13 @@ def batches(
     """
     tokenizer = fitted(tokenizer, model)
     prefix = prefix_of(model)
+    if not prefix and model.can_generate():
+        tell_unprefixed(model.config, given.texts, "write the one of your task before each")
     encoded = encode(tokenizer, [prefix + text for text in given.texts], given.text_pair, known=known)
     check_token_ids(encoded["input_ids"], model, tokenizer)
+    longest = limit(tokenizer)
+    if full := sum(len(ids) >= (longest or UNLIMITED) for ids in encoded["input_ids"]):
+        log.warning("%d of %d texts reach the %s tokens that are read and may be cut", full, len(given.texts), longest)
     pad = padding(model)
     batch_size = 1 if pad is None else batch_size
     values = {"input_ids": pad or 0, "attention_mask": 0, "token_type_ids": tokenizer.pad_token_type_id}

@@ -67,6 +67,7 @@ def _given(
         return list(given), None if text_pair is None else [text_pair], None, "text"
     from ....data.contents import extension
     from ....data.files import read as read_table
+    from ....data.parallel_files import lifted
 
     if extension(path) == ".txt" and delimiter is None:
         if text or text_pair:
@@ -80,6 +81,7 @@ def _given(
             table = read_table(path, delimiter=delimiter, encoding=encoding, texts=named("text", trained))
     except InputError as error:
         raise error if ends_like_a_file(given[0]) else InputError(f"{error}{AS_TEXTS}") from None
+    table = lifted(table, named(text or trained, text_pair))
     names = [column_name(table, text, path, trained), *([text_pair] if text_pair else [])]
     if text_pair and text_pair not in table.column_names:
         raise InputError(f"no column {text_pair!r} in {path} (columns: {', '.join(table.column_names)})")
@@ -176,9 +178,11 @@ def read_lines(path: Path, encoding: str | None = None) -> list[str]:
     if not path.is_file():  # to read a pipe would wait for ever
         raise InputError(f"{path} is no file: expected a text a line")
     try:
-        lines = re.sub("\r\n?", "\n", read_text(path, encoding)).rstrip().split("\n")
+        text = read_text(path, encoding).rstrip()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    # a carriage return ends a line before a line feed, or where the file has no line feed
+    lines = re.split("\r*\n", text) if "\n" in text else text.split("\r")
     blank = [number for number, line in enumerate(lines, start=1) if not line.strip()]
     if len(blank) == len(lines):
         raise InputError(f"{path} is empty: expected a text a line")

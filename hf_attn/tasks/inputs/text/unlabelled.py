@@ -13,6 +13,7 @@ import numpy as np
 from .... import data
 from ....data.columns import UNLABELLED
 from ....data.options import DataOptions
+from ....data.origin import where
 from ....data.reading import characters
 from ....errors import InputError
 from ....models.framing import end_token, start_token
@@ -22,7 +23,7 @@ from .words import grouped
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
-    from datasets import DatasetDict
+    from datasets import Dataset, DatasetDict
     from transformers import PreTrainedTokenizerBase
 
 log = logging.getLogger(__name__)
@@ -119,11 +120,22 @@ def in_pieces(
     for name, split in splits.items():
         tell_lookalikes(split, tokenizer, [args.text], name)
         found[name] = _pieces(split[args.text], whole, longest, cut, name if accelerator.is_main_process else None)
+        _tell_empty(found[name], split, name)
         more = len(found[name]) - len(split)
         tokens = len(found[name].given)
         goes_on = f"; longer ones go on in {more:,} more rows" if more else ""
         log.info("%s: %s texts, %s tokens%s", name, f"{len(split):,}", f"{tokens:,}", goes_on)
     return found
+
+
+def _tell_empty(pieces: Pieces, split: Dataset, name: str) -> None:
+    """Warn of texts that nothing is predicted of, such as signs that a tokenizer leaves out; refuse a split of them."""
+    texts = np.repeat(pieces.text, pieces.lengths)[pieces.words >= 0]
+    empty = np.setdiff1d(np.arange(len(split)), texts).tolist()
+    if len(empty) == len(split):
+        raise InputError(f"the tokenizer leaves no token of any text of {name} ({where(split, empty)})")
+    if empty:
+        log.warning("%s: the tokenizer leaves no token of %d texts (%s)", name, len(empty), where(split, empty))
 
 
 def _pieces(texts: Sequence[str], tokenizer: Any, longest: int, cut: Any, name: str | None) -> Pieces:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ....errors import InputError
 from ....training.randomness import random_state_kept
+from ..generation import ONE_TEXT, check, generate, put
 
 if TYPE_CHECKING:
     from torch import nn
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
     from ....training.step import Batch
 
-GREEDY: dict[str, Any] = {"num_beams": 1, "do_sample": False, "early_stopping": None, "length_penalty": None}
-SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")
+GREEDY: dict[str, Any] = {"num_beams": 1, "do_sample": False}
 
 
 def outputs(model: nn.Module, inputs: Batch, generation: GenerationConfig | None = None) -> list[np.ndarray]:
@@ -37,7 +36,7 @@ def outputs(model: nn.Module, inputs: Batch, generation: GenerationConfig | None
     with random_state_kept(), torch.autocast(given["input_ids"].device.type, enabled=False):
         if config.do_sample and seed is not None:
             torch.manual_seed(seed)
-        found = model.generate(**given, generation_config=copy.deepcopy(config))  # type: ignore[operator]
+        found = generate(model, given, config)
     return [_own(row, config) for row in found.cpu().numpy()]
 
 
@@ -69,28 +68,24 @@ def configured(
     """
     config: GenerationConfig = copy.deepcopy(model.generation_config)
     config._from_model_config = False
-    values = {"max_new_tokens": longest, **asked, "max_length": None, "decoder_start_token_id": start}
+    values = {"max_new_tokens": longest, **asked, **ONE_TEXT, "max_length": None, "decoder_start_token_id": start}
+    if "min_new_tokens" in asked:
+        values["min_length"] = None
     if first is not None:
         values["forced_bos_token_id"] = first
     if config.eos_token_id is None:
         values["eos_token_id"] = end
     if config.pad_token_id is None:
         values["pad_token_id"] = model.config.pad_token_id
-    if asked.get("do_sample"):
-        values["seed"] = seed
-    for name, value in values.items():
-        setattr(config, name, value)
-    try:
-        config.validate(strict=True)
-    except ValueError as error:
-        raise InputError(f"generation: {' '.join(str(error).split())[:300]}") from None
+    put(config, values)
+    if config.do_sample:
+        put(config, {"seed": seed})
+    check(model, config)
     return config
 
 
 def greedy(config: GenerationConfig) -> GenerationConfig:
     """Return the same that takes the most probable token each time, which is fast."""
     made = copy.deepcopy(config)
-    for name, value in {**GREEDY, **dict.fromkeys(SAMPLING)}.items():
-        if hasattr(made, name):
-            setattr(made, name, value)
+    put(made, GREEDY)
     return made

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
+import logging
 from typing import Any
 
 from ....data.columns import listing
 from ....errors import InputError, nearest
+
+log = logging.getLogger(__name__)
 
 
 def knows_languages(tokenizer: Any) -> bool:
@@ -61,6 +64,22 @@ def set_languages(tokenizer: Any, source: str | None, target: str | None) -> int
     tokenizer.src_lang = source
     tokenizer.init_kwargs.update(src_lang=source, tgt_lang=target)
     return known[str(target)]
+
+
+def tell_unsaid(tokenizer: Any, config: Any) -> None:
+    """Warn where a tokenizer knows several languages and nothing says which one a model writes."""
+    if tokenizer is None or not knows_languages(tokenizer):
+        return
+    known = codes(tokenizer)
+    if known and not {config.forced_bos_token_id, config.decoder_start_token_id} & {*known.values()}:
+        code = min(known)
+        log.warning(
+            "the tokenizer is of %d languages, and the model does not say which one to write: ask for one by "
+            'generation, such as {"forced_bos_token_id": %d} for %s, or train it for one',
+            len(known),
+            known[code],
+            code,
+        )
 
 
 def of_targets(tokenizer: Any) -> Any:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ....errors import InputError
 from ....models.input_length import half, plain, positions
+from ....models.prefixes import tell_unprefixed
 from . import generation
 from .kinds import KINDS, tokenize_of
 from .languages import codes, knows_languages, of_targets
 from .options import Options
 from .start import start_token
 from .texts import Texts
+from .words import unspaced
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -21,7 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-
+LOOKED_AT = 1000
+"""Rows whose texts are looked at."""
 WithLabels = Callable[["DatasetDict", Any, str, int], "DatasetDict"]
 """Adds the token ids of targets to splits, by a tokenizer, of a column, at most so many a row."""
 
@@ -47,10 +51,31 @@ def encode(
     Raises:
         InputError: what :func:`made` refuses.
     """
+    if with_labels is not None and not getattr(args, "source_prefix", None):
+        sources = splits["train"][:LOOKED_AT][args.source]  # type: ignore[attr-defined]
+        tell_unprefixed(plain(model).config, sources, "--source_prefix puts one before each source")
     target = made(task, args, tokenizer, model, args.seed)  # type: ignore[attr-defined]
+    if args.bleu_tokenize is None and target.tokenize == "13a" and unspaced(splits["train"][:LOOKED_AT][args.target]):
+        target = replace(target, tokenize="char")
+        log.info("targets have no blanks between words: BLEU counts characters; --bleu_tokenize has other ways")
     if with_labels is not None:
         splits = with_labels(splits, target.targets, args.target, args.max_target_length)
+        tell_short(splits["train"]["labels"], target.generation)
     return splits, target
+
+
+def tell_short(labels: Sequence[Sequence[int]], config: Any) -> None:
+    """Warn of targets that are shorter than what the checkpoint has its model write at least."""
+    least = config.min_length if config.min_new_tokens is None else None
+    short = sum(len(ids) <= (least or 0) for ids in labels)  # the start token counts in min_length
+    if least and short:
+        log.warning(
+            "%d of %d targets of train are shorter than min_length %d of generation_config.json, which what is written "
+            "is not: --min_new_tokens 0 lets texts end where they do",
+            short,
+            len(labels),
+            least,
+        )
 
 
 def made(task: str, args: Options, tokenizer: Any, model: nn.Module, seed: int = 0) -> Texts:

@@ -16,6 +16,8 @@ from .words import sentences, words
 
 Score = Callable[[np.ndarray], float]
 """Of the rows whose numbers it is given."""
+UNSPACED = ("zh", "char", "ja-mecab")
+"""sacreBLEU's ways to divide texts without blanks between words; TER then divides them too."""
 INSTALL = "pip install 'hf_attn[texts]'"
 
 
@@ -131,7 +133,9 @@ class _Lazy(dict[str, Any]):
         from sacrebleu.metrics import BLEU, CHRF, TER
 
         bleu = partial(BLEU, tokenize=self.texts.tokenize, lowercase=self.texts.lowercase)
-        makers: dict[str, Any] = {"bleu": bleu, "chrf": CHRF, "ter": TER}
+        split = self.texts.tokenize in UNSPACED
+        ter = partial(TER, normalized=split, asian_support=split)
+        makers: dict[str, Any] = {"bleu": bleu, "chrf": CHRF, "ter": ter}
         made = makers[name]()
         counts = made._extract_corpus_statistics(list(self.texts.written), [list(self.texts.references)])
         self[name] = made, np.array(counts, dtype=float)

@@ -26,7 +26,7 @@ class Options(GenerationOptions):
     rows. 0 writes none: then the loss chooses the best model."""
     bleu_tokenize: str | None = None
     """How sacreBLEU divides texts into words: 13a, intl, zh, char, ja-mecab, ko-mecab; null is zh for Chinese (by
-    target_lang), else 13a."""
+    target_lang), char for other targets without blanks between words, else 13a."""
     bleu_lowercase: bool = False
     """Lower-case texts before BLEU, as for a tokenizer that knows no capitals; its signature then says case:lc."""
 

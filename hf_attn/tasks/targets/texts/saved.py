@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...table import named_in
 from .kinds import KINDS
+from .languages import tell_unsaid
 from .texts import Texts
 
 if TYPE_CHECKING:
@@ -20,4 +21,5 @@ def of_model(model: PreTrainedModel, outputs: int, processor: Any = None) -> Tex
         outputs: not used: texts differ in length.
         processor: its tokenizer, which makes texts of token ids.
     """
+    tell_unsaid(processor, model.generation_config)
     return Texts(KINDS[named_in(model.config, KINDS) or "translation"], processor, generation=model.generation_config)

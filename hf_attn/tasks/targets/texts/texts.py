@@ -15,11 +15,13 @@ from ....errors import InputError
 from ....training.evaluation import Predictions
 from ....training.step import model_inputs
 from .. import bootstrap, losses
+from ..generation import in_words
 from ..words import Described
 from . import generation
 from .kinds import OF_LOSS, Kind
 from .metrics import METRICS, SCORES, Compared
 from .options import Options
+from .words import words
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -214,9 +216,8 @@ class Texts:
             lines.append(
                 f"ROUGE: mean of F1 of the rows, stemmed, words of any script, rouge-score {version('rouge-score')}"
             )
-        how = self.generation.to_diff_dict() if self.generation else {}
-        asked = ", ".join(f"{name} {how[name]}" for name in self.options.asked() if name in how) or "greedy"
-        lines.append(f"Test texts: {asked}; those of validation: {self.options.eval_generated} at most, greedy")
+        how = "as generate does by default" if self.generation is None else in_words(self.generation)
+        lines.append(f"Test texts: {how}; those of validation: {self.options.eval_generated} at most, greedy")
         lines.append(f"\nThe {WORST} worst texts, by chrF:")
         for row in np.argsort(texts.chrf_of_rows, kind="stable")[:WORST]:
             lines.append(f"{texts.chrf_of_rows[row]:5.1f}  {_short(texts.sources[row])}")
@@ -270,7 +271,7 @@ class Texts:
         from .figures import by_length
 
         texts = self.compared(predictions)
-        lengths = np.array([len(source.split()) for source in texts.sources])
+        lengths = np.array([len(words(source)) for source in texts.sources])
         draw = partial(by_length, lengths, texts.chrf_of_rows)
         return [Picture("lengths.png", "chrF of the test texts by the words of their sources", draw)]
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ....attention.modes import evaluation_mode
-from ....errors import InputError
 from ....models.input_length import longest_input, positions
 from ....training.randomness import random_state_kept
+from ..generation import ONE_TEXT, check, generate, put
 
 if TYPE_CHECKING:
     from torch import nn
@@ -52,7 +52,7 @@ def generated(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> list[list
     config.max_length = None
     with random_state_kept(), torch.autocast(inputs["input_ids"].device.type, enabled=False):
         torch.manual_seed(getattr(config, "seed", None) or 0)
-        found = plain.generate(**inputs, generation_config=config)
+        found = generate(plain, inputs, config)
     ends = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
     rows = []
     for row in found[:, length:].tolist():
@@ -79,10 +79,6 @@ def configure(model: Any, asked: Mapping[str, Any], *, start: int, end: int, pad
     config = copy.deepcopy(model.generation_config)
     config._from_model_config = False
     values = {"max_new_tokens": MORE, "bos_token_id": start, "eos_token_id": end, "pad_token_id": pad}
-    for name, value in {**values, **asked, "max_length": None, "most_tokens": longest, "seed": seed}.items():
-        setattr(config, name, value)
-    try:
-        config.validate(strict=True)
-    except ValueError as error:
-        raise InputError(f"generation: {' '.join(str(error).split())[:300]}") from None
+    put(config, {**values, **asked, **ONE_TEXT, "max_length": None, "most_tokens": longest, "seed": seed})
+    check(model, config)
     model.generation_config = config

@@ -152,8 +152,9 @@ class Tokens:
         return self.scores_of(self.sums(predictions).sum(0))
 
     def scores_of(self, sums: np.ndarray) -> dict[str, float]:
-        """Scores of the sums of some rows, (4,)."""
+        """Scores of the sums of some rows, (4,); not a number where nothing was predicted."""
         tokens, right, nats, _ = map(float, sums)
+        tokens = tokens or math.nan
         loss = nats / tokens
         return {"loss": loss, "perplexity": math.exp(min(loss, 700.0)), "accuracy": right / tokens}
 
