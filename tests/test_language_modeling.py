@@ -353,10 +353,35 @@ def test_texts_that_cannot_be_read_are_named_by_their_lines(tiny, tmp_path):
         language_modeling.main(arguments(tiny, "bad", "--dataset", tmp_path / "a.csv"))
 
 
-def test_a_file_of_lines_is_told_what_it_has_to_be(tiny, tmp_path):
+def test_files_of_lines_are_read_as_tables_of_their_texts(tiny, tmp_path, caplog):
+    texts = [f"my card was slow {at}" for at in range(24)]
+    for name, rows in (("train", texts), ("validation", texts[:4]), ("test", texts[4:9])):
+        for kind in ("lines", "table"):
+            (tmp_path / kind).mkdir(exist_ok=True)
+        (tmp_path / "lines" / f"{name}.txt").write_bytes("\r\n\r\n".join(rows).encode())
+        pd.DataFrame({"text": rows}).to_csv(tmp_path / "table" / f"{name}.csv", index=False)
+    lines, table = (
+        language_modeling.main(arguments(tiny, kind, "--dataset", tmp_path / kind, "--max_steps", "2"))
+        for kind in ("lines", "table")
+    )
+    assert lines == table
+    assert "train.txt: 23 blank lines are left out, the first is line 2" in caplog.text
+
+
+def test_a_file_of_lines_has_no_labels(tiny, tmp_path):
+    from hf_attn.recipes import text_classification
+
     (tmp_path / "corpus.txt").write_text("my card\n" * 20)
+    argv = [
+        "--model",
+        str(tiny / "model"),
+        "--dataset",
+        str(tmp_path / "corpus.txt"),
+        "--output_dir",
+        str(tmp_path / "x"),
+    ]
     with pytest.raises(InputError, match=r"if each line is a text, write it as .*\.jsonl; if its lines are fields"):
-        language_modeling.main(arguments(tiny, "lines", "--dataset", tmp_path / "corpus.txt"))
+        text_classification.main(argv)
 
 
 def test_texts_of_which_a_tokenizer_leaves_nothing_are_told_and_a_split_of_them_is_refused(tiny, tmp_path, caplog):

@@ -13,6 +13,7 @@ from .column_types import settle
 from .contents import COMPRESSED, extension, read_text
 from .delimited import check_delimiter, read_delimited
 from .json_files import read_json, read_jsonl
+from .line_files import read_text_lines
 from .origin import mark
 from .reading import Rows, no_rows
 from .signatures import disguised
@@ -76,6 +77,7 @@ def read_files(
     delimiter: str | None = None,
     encoding: str | None = None,
     texts: Collection[str | None] = (),
+    lines: str | None = None,
 ) -> list[dict[str, Dataset]]:
     """Read the rows of files into memory, by the name of their split (``""`` where a file holds no splits).
 
@@ -87,12 +89,13 @@ def read_files(
         delimiter: between the fields of csv and tsv; "," and a tab by default.
         encoding: of csv, tsv, json and jsonl; UTF-8 by default.
         texts: columns that are texts, though all fields of a csv or tsv file are numbers.
+        lines: the column that the lines of a .txt file are; None refuses such a file.
 
     Raises:
         InputError: wrong extension, unreadable, empty, not what its extension says, or a column named twice.
     """
     check_delimiter(delimiter)
-    found = [_rows(path, delimiter, encoding) for path in paths]
+    found = [_rows(path, delimiter, encoding, lines) for path in paths]
     settle([rows for parts in found for rows in parts.values()], texts)
     return [
         {name: as_dataset(rows, path, len(parts) > 1 and name) for name, rows in parts.items()}
@@ -100,7 +103,7 @@ def read_files(
     ]
 
 
-def _rows(path: Path, delimiter: str | None, encoding: str | None) -> dict[str, Rows]:
+def _rows(path: Path, delimiter: str | None, encoding: str | None, lines: str | None) -> dict[str, Rows]:
     kind = extension(path)
     plain = kind in (".txt", "") or kind not in (*READERS, *CURES)
     delimited = kind in (".csv", ".tsv") or (delimiter is not None and plain)
@@ -115,6 +118,8 @@ def _rows(path: Path, delimiter: str | None, encoding: str | None) -> dict[str, 
         elif delimited:
             text = read_text(path, encoding)
             found = {"": read_delimited(text, path, "tsv" if kind == ".tsv" else "csv", delimiter)}
+        elif lines is not None and kind == ".txt":
+            found = {"": read_text_lines(read_text(path, encoding), path, lines)}
         elif kind == ".json":
             found = read_json(read_text(path, encoding), path, NAMES)
         elif kind in TOKEN_A_LINE:

@@ -41,12 +41,19 @@ class Source:
     data_dir: str | None = None
     texts: tuple[str, ...] = ()
     inside: bool = False
+    lines: bool = False
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Extensions of the files that are read."""
+        return (*READERS, ".txt") if self.lines else READERS
 
 
 def read_given(files: list[Path], source: Source) -> list[dict[str, Dataset]]:
     """Read files of one set of data, with images where paths of them are; see :func:`files.read_files`."""
     texts = (*source.texts, source.image)
-    found = read_files(files, delimiter=source.delimiter, encoding=source.encoding, texts=texts)
+    lines = source.texts[0] if source.lines else None
+    found = read_files(files, delimiter=source.delimiter, encoding=source.encoding, texts=texts, lines=lines)
     return [
         {name: located(undecoded(split), source.image, file) for name, split in parts.items()}
         for file, parts in zip(files, found, strict=True)
@@ -71,7 +78,7 @@ def read_folder(path: Path, source: Source) -> dict[str, Dataset]:
         splits = dict(loaded) if isinstance(loaded, dict) else {"train": loaded}
         return {name: located(undecoded(split), source.image, path / "images") for name, split in splits.items()}
     files = sorted(file for folder in (path, path / "data") if folder.is_dir() for file in folder.iterdir())
-    found = {split: _files_of(split, files) for split in SPLITS}
+    found = {split: _files_of(split, files, source.kinds) for split in SPLITS}
     twice = [f"{split}: {', '.join(file.name for file in many)}" for split, many in found.items() if _not_shards(many)]
     if twice:
         raise InputError(f"{path} has more than one file for a split ({'; '.join(twice)}): keep one of each")
@@ -87,26 +94,26 @@ def read_folder(path: Path, source: Source) -> dict[str, Dataset]:
             f"class folders of .txt and no class folders of images; {holdings(path)}"
         )
     every = [file for many in found.values() for file in many]
-    _tell_left_out(path, files, every)
+    _tell_left_out(path, files, every, source.kinds)
     parts = dict(zip(every, read_given(every, source), strict=True))
     return {split: _joined(many, [parts[file] for file in many]) for split, many in found.items() if many}
 
 
-def _tell_left_out(path: Path, files: list[Path], read: list[Path]) -> None:
+def _tell_left_out(path: Path, files: list[Path], read: list[Path], kinds: tuple[str, ...]) -> None:
     """Name the files of examples that no split is named after."""
     shown = {child.name for folder in (path, path / "data") if folder.is_dir() for child in visible(folder)}
     left = [
         file.relative_to(path)
         for file in files
-        if file not in read and file.name in shown and extension(file) in READERS and not ABOUT.match(file.name)
+        if file not in read and file.name in shown and extension(file) in kinds and not ABOUT.match(file.name)
     ]
     if left:
         names = ", ".join(name for many in SPLITS.values() for name in many)
         log.warning("%s: %s left out, which are named after no split (%s)", path, listing(left), names)
 
 
-def _files_of(split: str, files: list[Path]) -> list[Path]:
-    return [file for file in files if extension(file) in READERS and split_of(SHARD.sub("", stem(file))) == split]
+def _files_of(split: str, files: list[Path], kinds: tuple[str, ...]) -> list[Path]:
+    return [file for file in files if extension(file) in kinds and split_of(SHARD.sub("", stem(file))) == split]
 
 
 def _not_shards(files: list[Path]) -> bool:

@@ -50,6 +50,7 @@ def load(
     cutting: Cut | None = None,
     shaped: Shaped | None = None,
     written: Sequence[str] = (),
+    lines: bool = False,
 ) -> DatasetDict:
     """Load the splits that the arguments name, and cut from train those that are missing.
 
@@ -64,6 +65,7 @@ def load(
         cutting: what takes missing splits from train, where rows are not to be drawn.
         shaped: makes rows of what a split holds, such as questions of passages.
         written: columns of the labels that stay as they are written, and may be missing in a row.
+        lines: whether .txt files are read too, whose lines are the first column of texts.
 
     Raises:
         InputError: whatever cannot be used.
@@ -89,6 +91,7 @@ def load(
         cutting=cutting,
         shaped=shaped,
         written=written,
+        lines=lines,
     )
     if unlabelled is None:
         return splits

@@ -14,7 +14,7 @@ from ..errors import InputError, nearest
 from . import bad_rows, origin
 from .columns import IDS, UNLABELLED, missing, refuse, without_nan
 from .contents import extension
-from .files import READERS, SPLITS, split_of
+from .files import SPLITS, split_of
 from .folders import Source, read_folder, read_given
 from .hub_datasets import load_hub
 from .image_files import digest, is_image_struct, undecoded
@@ -51,6 +51,7 @@ def load_splits(
     cutting: Cut | None = None,
     shaped: Shaped | None = None,
     written: Sequence[str] = (),
+    lines: bool = False,
 ) -> DatasetDict:
     """Load ``train``, ``validation`` and ``test``; what is missing is cut from train.
 
@@ -81,6 +82,7 @@ def load_splits(
         shaped: makes rows of what a split holds, such as questions of passages.
         written: columns of the labels that stay as they are written: fields of a csv file are texts, and a row without
             one is no bad one, such as a question that has no answer.
+        lines: whether .txt files are read too, whose lines are the first column of texts.
 
     Raises:
         InputError: nothing to read there, a file that cannot be used, no train split, a column that is not there,
@@ -88,7 +90,7 @@ def load_splits(
     """
     texts = [text] if isinstance(text, str) else [column for column in text or [] if column]
     as_texts = (*texts, *written)
-    given = Source(source, subset, image, delimiter, encoding, revision, data_dir, as_texts, inside)
+    given = Source(source, subset, image, delimiter, encoding, revision, data_dir, as_texts, inside, lines)
     found = {name: origin.named(undecoded(split), name) for name, split in _find(given).items()}
     found = {name: lifted(split, texts) for name, split in found.items()} if inside else found
     found = {name: shaped(split) for name, split in found.items()} if shaped else found
@@ -142,7 +144,8 @@ def with_unlabelled(
     if UNLABELLED in splits:
         raise InputError("the test split has no labels, and rows without labels are given as well: give one of them")
     texts = [column for column in text if column]
-    found = _find(Source(source, None, image, delimiter, encoding, None, None, tuple(texts)))
+    lines = image is None and len(texts) == 1
+    found = _find(Source(source, None, image, delimiter, encoding, None, None, tuple(texts), lines=lines))
     parts = {name: origin.named(undecoded(split), name) for name, split in found.items()}
     refuse(f"{source}: {why}" for why in missing(parts, [*inputs]))
     if skip_bad_rows:
@@ -201,7 +204,7 @@ def _find(source: Source) -> dict[str, Dataset]:
         if source.inside and folder.is_dir() and (parallel := parallel_files(folder, source.texts)):
             return {split: read_parallel(files, source.encoding) for split, files in parallel.items()}
         return read_folder(folder, source)
-    if extension(path) in READERS or path.is_file():
+    if extension(path) in source.kinds or path.is_file():
         parts = {"revision": source.revision, "subset": source.subset, "data_dir": source.data_dir}
         if told := [f"{name} '{value}'" for name, value in parts.items() if value]:
             raise InputError(

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -174,18 +173,13 @@ def column_name(table: Any, text: str | None, path: Path, trained: str | None = 
 def read_lines(path: Path, encoding: str | None = None) -> list[str]:
     """Return the lines of a text file that are not blank; those left out between texts are told."""
     from ....data.contents import read_text
+    from ....data.line_files import read_text_lines
 
     if not path.is_file():  # to read a pipe would wait for ever
         raise InputError(f"{path} is no file: expected a text a line")
     try:
-        text = read_text(path, encoding).rstrip()
+        text = read_text(path, encoding)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    # a carriage return ends a line before a line feed, or where the file has no line feed
-    lines = re.split("\r*\n", text) if "\n" in text else text.split("\r")
-    blank = [number for number, line in enumerate(lines, start=1) if not line.strip()]
-    if len(blank) == len(lines):
-        raise InputError(f"{path} is empty: expected a text a line")
-    if blank:
-        logger.warning("%s: %d blank lines are left out, the first is line %d", path, len(blank), blank[0])
-    return [line for line in lines if line.strip()]
+    found: list[str] = read_text_lines(text, path).table["text"].to_pylist()
+    return found

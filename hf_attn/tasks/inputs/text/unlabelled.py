@@ -47,7 +47,7 @@ class UnlabelledOptions(DataOptions):
 
 def load_unlabelled(args: UnlabelledOptions) -> DatasetDict:
     """Load the splits of a run without labels, as :func:`hf_attn.data.load` does, check the texts, and limit them."""
-    splits = data.load(args, text=(args.text,))
+    splits = data.load(args, text=(args.text,), lines=True)
     splits.pop(UNLABELLED, None)
     check_text(splits, args.text)
     return data.limit(splits, args.limit, args.seed)  # type: ignore[attr-defined]
