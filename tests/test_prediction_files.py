@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import importlib
 import json
 import lzma
 
@@ -9,6 +10,7 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
+from PIL import Image
 from tiny_bert import TEXTS, save_tiny_bert
 from tiny_vit import picture, save_tiny_vit
 
@@ -17,6 +19,8 @@ from hf_attn.cli import main as cli
 from hf_attn.cli.prediction_files import predict_to
 from hf_attn.data import pieces
 from hf_attn.errors import InputError
+from hf_attn.tasks.inputs import images
+from hf_attn.tasks.inputs.text.given import trained_columns
 
 
 @pytest.fixture(scope="module")
@@ -271,3 +275,45 @@ def test_images_of_a_large_table_are_predicted_in_pieces(tmp_path, in_pieces):
     expected = hf_attn.predict(model, [str(tmp_path / f"{at}.png") for at in range(5)])
     assert [row["id"] for row in rows] == list(range(5))
     assert [row["label"] for row in rows] == [row["label"] for row in expected]
+
+
+TRAINED = {
+    "question": ("passage", {"question": "q", "context": "page"}, {"q": ["who"], "page": ["me"]}),
+    "history": (
+        "history",
+        {"history": "before", "candidate": "then", "history_ratings": "stars"},
+        {"before": [["a", "b"]], "then": ["c"], "stars": [[1.0, 2.0]]},
+    ),
+    "pair": ("text", {"text": "first", "text_pair": "second"}, {"first": ["a"], "second": ["b"], "other": ["c"]}),
+    "words": ("words", {"text": "said"}, {"said": ["so it is"], "other": ["c"]}),
+}
+
+
+@pytest.mark.parametrize("case", TRAINED)
+def test_the_columns_of_training_are_read_where_no_others_are_named(tmp_path, case):
+    kind, arguments, table = TRAINED[case]
+    task = importlib.import_module(f"hf_attn.tasks.inputs.{kind}")
+    (tmp_path / "run.json").write_text(json.dumps({"arguments": arguments}))
+    trained = trained_columns(str(tmp_path), task.COLUMNS)
+    pyarrow.parquet.write_table(pyarrow.table(table), tmp_path / "a.parquet")
+    usual = {"q": "question", "page": "context", "before": "history", "then": "candidate", "stars": "ratings"}
+    named = {usual.get(name, name): column for name, column in table.items()}
+    pyarrow.parquet.write_table(pyarrow.table(named), tmp_path / "b.parquet")
+    asked = dict(zip(("text", "text_pair"), arguments.values(), strict=False)) if kind in ("text", "words") else {}
+    found = task.read_files([str(tmp_path / "a.parquet")], trained=trained)
+    expected = task.read_files([str(tmp_path / "b.parquet")], **asked)
+    assert str(found.inputs) == str(expected.inputs)
+    assert (found.text_pair, found.rows) == (expected.text_pair, expected.rows)
+    assert set(found.used) <= set(table)
+    if kind not in ("text", "words"):  # a file of the usual names is read as ever
+        again = task.read_files([str(tmp_path / "b.parquet")], trained=trained)
+        assert str(again.inputs) == str(expected.inputs)
+
+
+def test_the_column_of_images_of_training_is_read(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "a.csv").write_text("photo,id\na.png,1\n")
+    found = images.read_files([str(tmp_path / "a.csv")], trained={"image": "photo"})
+    assert found.inputs == images.read_files([str(tmp_path / "a.csv")], image="photo").inputs and found.used == (
+        "photo",
+    )

@@ -215,7 +215,7 @@ def test_a_carriage_return_inside_a_line_makes_no_row_of_its_own(tmp_path, conte
         assert [text for piece in Pieces(tmp_path / "a.txt") for text in piece["text"]] == lines
 
 
-@pytest.mark.parametrize("how", [{"trained": "en"}, {"text": "en"}])
+@pytest.mark.parametrize("how", [{"trained": {"text": "en"}}, {"text": "en"}])
 def test_a_column_inside_of_objects_is_read_as_in_training(tmp_path, how):
     rows = [{"id": at, "translation": {"en": f"dog {at}", "de": f"Hund {at}"}} for at in range(3)]
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -20,25 +20,24 @@ def columns_of_files(parser: argparse.ArgumentParser) -> None:
     option(
         "--text",
         metavar="COLUMN",
-        help="column of the texts in FILE (default: that of training where FILE has it, else text, or the only one)",
+        help="column of the texts in FILE (default, as of all columns here: that of training where FILE has it; else "
+        "text, or the only one)",
     )
     option(
         "--text_pair",
         metavar="COLUMN|TEXT",
-        help="column of the second texts in FILE; or the second text itself (default: none)",
+        help="column of the second texts in FILE; or the second text itself (else none)",
     )
-    option("--image", metavar="COLUMN", help="column of the images, or of their paths, in FILE (default: image)")
-    option("--history", metavar="COLUMN", help="column of the histories in FILE (default: history)")
-    option("--candidate", metavar="COLUMN", help="column of their candidates in FILE (default: candidate)")
-    option(
-        "--ratings", metavar="COLUMN", help="column of the ratings of the histories in FILE (default: ratings, or none)"
-    )
+    option("--image", metavar="COLUMN", help="column of the images, or of their paths, in FILE (else image)")
+    option("--history", metavar="COLUMN", help="column of the histories in FILE (else history)")
+    option("--candidate", metavar="COLUMN", help="column of their candidates in FILE (else candidate)")
+    option("--ratings", metavar="COLUMN", help="column of the ratings of the histories in FILE (else ratings, or none)")
     option("--separator", metavar="TEXT", help="between the texts of a history that is one text (default: lists)")
-    option("--question", metavar="COLUMN", help="column of the questions in FILE (default: question)")
+    option("--question", metavar="COLUMN", help="column of the questions in FILE (else question)")
     option(
         "--context",
         metavar="COLUMN|TEXT",
-        help="column of the contexts of questions in FILE (default: context); or the context itself",
+        help="column of the contexts of questions in FILE (else context); or the context itself",
     )
     option("--delimiter", metavar="CHARACTER", help="between the fields of a csv or tsv FILE (default: , and tab)")
     option("--encoding", metavar="NAME", help="of a FILE of text, such as cp1252 or shift_jis (default: UTF-8)")

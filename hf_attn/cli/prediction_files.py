@@ -65,7 +65,7 @@ def predict_to(
     options: dict[str, Any] = {"top_k": shown, "batch_size": batch_size, "generation": writing}
     if output is not None and len(given) == 1 and is_large(Path(given[0])):
         others = (columns.get(name) or name for name in ("image", "candidate", "question", "context"))
-        texts = named("text", *others, how.get("trained"))
+        texts = named("text", *others, *how["trained"].values())
         pieces = Pieces(Path(given[0]), delimiter=delimiter, encoding=encoding, texts=texts)
         predict_pieces(
             run, pieces, lambda table: task.input.read_files(given, **how, table=table), output, keep, options
@@ -137,13 +137,13 @@ def rows_kept(task: "Task", read: "GivenFiles", keep: Sequence[str]) -> list[Row
     return [{name: column[at] for name, column in kept.items()} for at in range(len(read.inputs))]
 
 
-def own_columns(task: "Task", columns: dict[str, str | None], run: str) -> dict[str, str | None]:
-    """Return the columns that the task's input has, and that of the texts which the run was ``trained`` on.
+def own_columns(task: "Task", columns: dict[str, str | None], run: str) -> dict[str, Any]:
+    """Return the columns that the task's input has, and those which the run was ``trained`` on.
 
     Raises:
         InputError: one of another input is given.
     """
-    from ..tasks.inputs.text.given import trained_column
+    from ..tasks.inputs.text.given import trained_columns
     from ..tasks.table import TASKS
 
     for other in (other.input for other in TASKS.values()):
@@ -153,7 +153,7 @@ def own_columns(task: "Task", columns: dict[str, str | None], run: str) -> dict[
             model = f"this model classifies {several(task.input.NOUN)}"
             raise InputError(f"{options} {verb} for {several(other.NOUN)}, and {model}")
     found = {name: columns.get(name) for name in task.input.COLUMNS}
-    return found | {"trained": trained_column(run)} if "text" in found else found
+    return {**found, "trained": trained_columns(run, task.input.COLUMNS)}
 
 
 def several(noun: str) -> str:

@@ -64,8 +64,8 @@ class Input(Protocol):
     def read_files(self, given: Sequence[str], **how: Any) -> Any:
         """Return what a user gives on the command line, as ``GivenFiles``.
 
-        ``how`` names its columns, says how their file is read, and may hold its rows, or some of them, as ``table``;
-        of texts also the column that training read, as ``trained``.
+        ``how`` names its columns, and those that training read as ``trained``; it says how their file is read, and may
+        hold its rows, or some of them, as ``table``.
         """
 
     def trained_on_pairs(self, source: str) -> bool | None:

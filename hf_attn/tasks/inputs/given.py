@@ -59,6 +59,22 @@ def as_list(given: Any, what: str) -> list[Any]:
     return list(given) if to_list is None else to_list()
 
 
+def column_of(
+    table: Any, name: str, asked: str | None, trained: Mapping[str, str] | None, usual: str | None
+) -> str | None:
+    """Return the column that is asked for, else that of training where a table has it, else the usual one.
+
+    Args:
+        table: of a file.
+        name: of the option that names such a column.
+        asked: what it names.
+        trained: columns of training by the names of their options.
+        usual: by default.
+    """
+    known = (trained or {}).get(name)
+    return asked or (known if known in table.column_names else usual)
+
+
 def for_tables(*, delimiter: str | None, encoding: str | None, **columns: str | None) -> None:
     """Refuse options that say how a file is read, and which column of it, where there is no file.
 

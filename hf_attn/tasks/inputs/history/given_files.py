@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ....data.columns import missing, refuse
 from ....data.origin import unusable
 from ....errors import InputError
-from ..given import GivenFiles, for_tables
+from ..given import GivenFiles, column_of, for_tables
 from .flat import candidates_of, histories_of, rated
 from .given import read
 
@@ -25,6 +25,7 @@ def read_files(
     candidate: str | None = None,
     ratings: str | None = None,
     separator: str | None = None,
+    trained: Mapping[str, str] | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
     table: Any = None,
@@ -37,6 +38,7 @@ def read_files(
         candidate: column of the candidates, ``candidate`` by default.
         ratings: column of the ratings of the histories; ``ratings`` where there is one.
         separator: between the texts of a history that is one text.
+        trained: columns of training; see :func:`.text.reading.read_files`.
         delimiter: between the fields of a csv or tsv file.
         encoding: of a file of text; UTF-8 by default.
         table: rows of the file, where they are read already.
@@ -54,10 +56,12 @@ def read_files(
         )
     from ....data.files import read as read_table
 
-    names = {"history": history or "history", "candidate": candidate or "candidate"}
+    asked = {"history": history, "candidate": candidate}
     if table is None:
-        table = read_table(Path(given[0]), delimiter=delimiter, encoding=encoding, texts=tuple(names.values()))
-    rating = ratings or ("ratings" if "ratings" in table.column_names else None)
+        texts = (*(column or name for name, column in asked.items()), *(trained or {}).values())
+        table = read_table(Path(given[0]), delimiter=delimiter, encoding=encoding, texts=texts)
+    names = {name: str(column_of(table, name, column, trained, name)) for name, column in asked.items()}
+    rating = column_of(table, "ratings", ratings, trained, "ratings" if "ratings" in table.column_names else None)
     refuse(missing({given[0]: table}, [*names.values(), rating]))
     refuse(why for name in names.values() if (why := unusable(table, name)))
     histories = histories_of(table, names["history"], separator)

@@ -1,18 +1,19 @@
 """Images for ``hf-attn predict``: files, folders of them, or a table of images or their paths."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ....data.reading import without_surrogates
 from ....errors import InputError
-from ..given import GivenFiles, for_tables
+from ..given import GivenFiles, column_of, for_tables
 
 
 def read_files(
     given: Sequence[str],
     *,
     image: str | None = None,
+    trained: Mapping[str, str] | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
     table: Any = None,
@@ -22,6 +23,7 @@ def read_files(
     Args:
         given: image files and folders of them, or one table of them; see :func:`data.files.read_files`.
         image: column of the images, or of their paths, in that file; ``image`` by default.
+        trained: columns of training; see :func:`.text.reading.read_files`.
         delimiter: between the fields of a csv or tsv file.
         encoding: of a file of text; UTF-8 by default.
         table: the rows of that file, or some of them, where they are read already.
@@ -29,21 +31,26 @@ def read_files(
     Raises:
         InputError: nothing there, or a column that holds no images.
     """
-    names, sources, table = _given(given, image, delimiter, encoding, table)
-    return GivenFiles(sources, [{"image": without_surrogates(name)} for name in names], table, (image or "image",))
+    names, sources, table, column = _given(given, image, trained, delimiter, encoding, table)
+    return GivenFiles(sources, [{"image": without_surrogates(name)} for name in names], table, (column,))
 
 
 def _given(
-    given: Sequence[str], column: str | None, delimiter: str | None, encoding: str | None, table: Any
-) -> tuple[list[str], list[Any], Any]:
-    """Names and sources of images, and their table; arguments as of :func:`read_files`."""
+    given: Sequence[str],
+    column: str | None,
+    trained: Mapping[str, str] | None,
+    delimiter: str | None,
+    encoding: str | None,
+    table: Any,
+) -> tuple[list[str], list[Any], Any, str]:
+    """Names and sources of images, their table, and its column; arguments as of :func:`read_files`."""
     from ....data.contents import extension
     from ....data.decoding import EXTENSIONS
     from ....data.files import READERS
 
     path = Path(given[0])
     if len(given) == 1 and (extension(path) in READERS or (delimiter is not None and path.is_file())):
-        return _from_table(path, column or "image", delimiter, encoding, table)
+        return _from_table(path, column, trained, delimiter, encoding, table)
     for_tables(image=column, delimiter=delimiter, encoding=encoding)
     files: list[Path] = []
     for name in given:
@@ -55,12 +62,17 @@ def _given(
             files += inside
         else:
             files.append(found)
-    return [str(file) for file in files], list(files), None
+    return [str(file) for file in files], list(files), None, "image"
 
 
 def _from_table(
-    path: Path, column: str, delimiter: str | None, encoding: str | None, table: Any
-) -> tuple[list[str], list[Any], Any]:
+    path: Path,
+    asked: str | None,
+    trained: Mapping[str, str] | None,
+    delimiter: str | None,
+    encoding: str | None,
+    table: Any,
+) -> tuple[list[str], list[Any], Any, str]:
     from datasets import DatasetDict
 
     from ....data.files import read
@@ -70,10 +82,12 @@ def _from_table(
     if not path.exists():
         raise InputError(f"no such file: {path}")
     if table is None:
-        table = read(path, delimiter=delimiter, encoding=encoding, texts=(column,))
+        texts = (asked or "image", *(trained or {}).values())
+        table = read(path, delimiter=delimiter, encoding=encoding, texts=texts)
+    column = str(column_of(table, "image", asked, trained, "image"))
     table = located(table, column, path)
     check_images(DatasetDict({str(path): table}), column)
     values = [value for batch in image_column(table, column) for value in batch]
     sources = [source_of(value) for value in values]
     names = [str(v["path"]) if isinstance(v, dict) and v.get("path") else str(row) for row, v in enumerate(values)]
-    return names, [source if isinstance(source, bytes) else Path(source) for source in sources], table
+    return names, [source if isinstance(source, bytes) else Path(source) for source in sources], table, column

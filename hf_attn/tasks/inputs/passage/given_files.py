@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from ....data.columns import missing, refuse
 from ....data.origin import unusable, where
 from ....data.passages import questions_of
 from ....errors import InputError
-from ..given import GivenFiles, for_tables
+from ..given import GivenFiles, column_of, for_tables
 from ..text.reading import file_of, no_text
 from .given import read
 
@@ -21,6 +21,7 @@ def read_files(
     *,
     question: str | None = None,
     context: str | None = None,
+    trained: Mapping[str, str] | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
     table: Any = None,
@@ -31,6 +32,7 @@ def read_files(
         given: the path of one file; questions, all of one context; or a JSON object each, of both.
         question: column of the questions in the file, ``question`` by default.
         context: column of the contexts in the file, ``context`` by default; of questions the context itself.
+        trained: columns of training; see :func:`.text.reading.read_files`.
         delimiter: between the fields of a csv or tsv file.
         encoding: of a file of text; UTF-8 by default.
         table: rows of the file, where they are read already.
@@ -53,10 +55,12 @@ def read_files(
         return _files([{"question": one, "context": context} for one in given])
     from ....data.files import read as read_table
 
-    names = [question or "question", context or "context"]
     if table is None:
-        table = read_table(Path(path), delimiter=delimiter, encoding=encoding, texts=names)
+        texts = (question or "question", context or "context", *(trained or {}).values())
+        table = read_table(Path(path), delimiter=delimiter, encoding=encoding, texts=texts)
     table = questions_of(table)
+    given_names = {"question": question, "context": context}
+    names = [str(column_of(table, name, asked, trained, name)) for name, asked in given_names.items()]
     refuse(missing({str(path): table}, names))
     refuse(why for name in names if (why := unusable(table, name)))
     columns = [list(table[name]) for name in names]

@@ -1,6 +1,7 @@
 """Texts that are given to :func:`hf_attn.predict`, made lists, or refused in a line that says what was given."""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 logger = logging.getLogger(__name__)
+
+TRAINED_AS = {"text": "source", "ratings": "history_ratings"}
+"""Options of ``hf-attn predict`` that recipes may know by another name."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +89,16 @@ def trained_on_pairs(source: str) -> bool | None:
     return arguments["text_pair"] is not None if "text_pair" in arguments else None
 
 
-def trained_column(source: str) -> str | None:
-    """Return the column of the texts that a run was trained on, by its ``run.json``; None where that is not known."""
+def trained_columns(source: str, columns: Iterable[str]) -> dict[str, str]:
+    """Return the columns of a file that a run was trained on, by its ``run.json``; those that are known.
+
+    Args:
+        source: run.
+        columns: of an input, by the names of the options of ``hf-attn predict``.
+    """
     arguments = _arguments(source)
-    name = arguments.get("text") or arguments.get("source")
-    return name if isinstance(name, str) else None
+    found = {name: arguments.get(name) or arguments.get(TRAINED_AS.get(name, name)) for name in columns}
+    return {name: value for name, value in found.items() if isinstance(value, str)}
 
 
 def _arguments(source: str) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ....errors import InputError
-from ..given import GivenFiles, for_tables
+from ..given import GivenFiles, column_of, for_tables
 from .given import read
 
 logger = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ def read_files(
     *,
     text: str | None = None,
     text_pair: str | None = None,
-    trained: str | None = None,
+    trained: Mapping[str, str] | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
     table: Any = None,
@@ -31,7 +31,8 @@ def read_files(
         given: Texts, or the path of one file.
         text: Column of the texts in the file.
         text_pair: Column of the second texts in the file; where a text is given, the second text itself.
-        trained: Column of the texts in training, which is read where ``text`` names none and the file has it.
+        trained: Columns of training by the names of their options, which are read where these name none and the file
+            has them.
         delimiter: Between the fields of a csv or tsv file.
         encoding: Of a file of text; UTF-8 by default.
         table: The rows of the file, or some of them, where they are read already.
@@ -40,30 +41,30 @@ def read_files(
         InputError: The file is missing, unreadable or of a kind that is not read, or has no such column; several files;
             an option for files and no file.
     """
-    texts, pairs, table, column = _given(given, text, text_pair, trained, delimiter, encoding, table)
+    texts, pairs, table, used = _given(given, text, text_pair, trained or {}, delimiter, encoding, table)
     found = read(texts, pairs)
     rows = [{"text": first} for first in found.texts]
     for row, second in zip(rows, found.text_pair or [], strict=False):
         row["text_pair"] = second
-    return GivenFiles(found.texts, rows, table, (column, text_pair), found.text_pair)
+    return GivenFiles(found.texts, rows, table, used, found.text_pair)
 
 
 def _given(
     given: Sequence[str],
     text: str | None,
     text_pair: str | None,
-    trained: str | None,
+    trained: Mapping[str, str],
     delimiter: str | None,
     encoding: str | None,
     table: Any,
-) -> tuple[list[str], list[str] | None, Any, str]:
-    """The texts, the second texts where there are pairs, their table and its column; as of :func:`read_files`."""
+) -> tuple[list[str], list[str] | None, Any, tuple[str, ...]]:
+    """The texts, the second texts where there are pairs, their table and its columns; as of :func:`read_files`."""
     path = file_of(given)
     if path is None:
         for_tables(text=text, delimiter=delimiter, encoding=encoding)
         if text_pair is not None and len(given) > 1:
             raise InputError(f"--text_pair goes with one text, {len(given)} were given: put the pairs into a file")
-        return list(given), None if text_pair is None else [text_pair], None, "text"
+        return list(given), None if text_pair is None else [text_pair], None, ()
     from ....data.contents import extension
     from ....data.files import read as read_table
     from ....data.parallel_files import lifted
@@ -74,14 +75,15 @@ def _given(
                 f"{path} has no columns, so --text and --text_pair do not apply: expected a text a line, or fields "
                 "and --delimiter"
             )
-        return (read_lines(path, encoding) if table is None else list(table["text"])), None, None, "text"
+        return (read_lines(path, encoding) if table is None else list(table["text"])), None, None, ("text",)
     try:
         if table is None:
-            table = read_table(path, delimiter=delimiter, encoding=encoding, texts=named("text", trained))
+            table = read_table(path, delimiter=delimiter, encoding=encoding, texts=named("text", *trained.values()))
     except InputError as error:
         raise error if ends_like_a_file(given[0]) else InputError(f"{error}{AS_TEXTS}") from None
-    table = lifted(table, named(text or trained, text_pair))
-    names = [column_name(table, text, path, trained), *([text_pair] if text_pair else [])]
+    table = lifted(table, named(text or trained.get("text"), text_pair or trained.get("text_pair")))
+    text_pair = column_of(table, "text_pair", text_pair, trained, None)
+    names = [column_name(table, text, path, trained.get("text")), *([text_pair] if text_pair else [])]
     if text_pair and text_pair not in table.column_names:
         raise InputError(f"no column {text_pair!r} in {path} (columns: {', '.join(table.column_names)})")
     columns = [list(table[name]) for name in names]
@@ -98,7 +100,7 @@ def _given(
                 name,
                 where(table, blank),
             )
-    return columns[0], columns[1] if text_pair else None, table, names[0]
+    return columns[0], columns[1] if text_pair else None, table, tuple(names)
 
 
 def file_of(given: Sequence[str]) -> Path | None:

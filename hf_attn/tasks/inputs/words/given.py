@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,7 +72,7 @@ def read_files(
     given: Sequence[str],
     *,
     text: str | None = None,
-    trained: str | None = None,
+    trained: Mapping[str, str] | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
     table: Any = None,
@@ -82,7 +82,7 @@ def read_files(
     Args:
         given: texts, or the path of one file.
         text: column of the texts, or of lists of tokens; by default ``tokens``, ``text``, or the only one of text.
-        trained: column of the texts in training, which is read where ``text`` names none and the file has it.
+        trained: columns of training; see :func:`.text.reading.read_files`.
         delimiter: between the fields of a csv or tsv file.
         encoding: of a file of text; UTF-8 by default.
         table: the rows of the file, or some of them, where they are read already.
@@ -99,12 +99,12 @@ def read_files(
 
     if extension(path) == ".txt" and delimiter is None:
         return text_files.read_files(given, text=text, encoding=encoding, table=table)
+    known = (trained or {}).get("text")
     if table is None:
-        table = read_table(
-            Path(path), delimiter=delimiter, encoding=encoding, texts=text_files.named("text", text, trained)
-        )
-    trained = "tokens" if "tokens" in table.column_names and trained not in table.column_names else trained
-    column = text or text_files.column_name(table, text, path, trained)
+        texts = text_files.named("text", text, known)
+        table = read_table(Path(path), delimiter=delimiter, encoding=encoding, texts=texts)
+    known = "tokens" if "tokens" in table.column_names and known not in table.column_names else known
+    column = text or text_files.column_name(table, text, path, known)
     if column not in table.column_names:
         raise InputError(f"no column {column!r} in {path} (columns: {', '.join(table.column_names)})")
     values = list(table[column])
