@@ -78,7 +78,7 @@ def measured(benchmark: str) -> str:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     table: str = module.table(module.kept())
-    return table
+    return table if len(table.splitlines()) > 2 else "No run has been kept yet."
 
 
 def pages() -> dict[Path, str]:
