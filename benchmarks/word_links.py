@@ -5,12 +5,12 @@ import warnings
 
 import numpy as np
 
-OUTER = re.compile(r"^\W+|\W+$")
+WORD = re.compile(r"\w+|[^\w\s]")
 
 
 def words(text):
-    """The words between blanks, in small letters and without the punctuation around them."""
-    return [OUTER.sub("", word).lower() or word for word in text.split()]
+    """The words and the punctuation marks, in small letters."""
+    return WORD.findall(text.lower())
 
 
 def links(sources, targets, wanted, iterations=5):
@@ -46,19 +46,25 @@ def followed(run, sources, targets, known):
     Returns:
         (layers,) shares by the mean of a layer's heads; the same where the word at the same place in the text is taken,
         which no model is needed for.
+
+    Raises:
+        ValueError: the model's words are others in more than a tenth of the pairs; those are left out.
     """
     from hf_attn.tasks.inputs.text.alignment import align
     from hf_attn.tasks.predict import load
 
     model, tokenizer = load(run)
-    right, diagonal = [], []
+    right, diagonal, used = [], [], 0
     for source, target, linked in zip(sources, targets, known, strict=True):
         seen = align(model, tokenizer, source, target)
-        if [len(seen.sources), len(seen.written)] != [len(source.split()), len(target.split())]:
+        if [[word.lower() for word in side] for side in (seen.sources, seen.written)] != [words(source), words(target)]:
             continue
+        used += 1
         best = seen.weights.mean(1).argmax(-1)  # (layers, written)
         for at in sorted({written for _, written in linked}):
             right.append([(int(one), at) in linked for one in best[:, at]])
             same = round(at * (len(seen.sources) - 1) / max(1, len(seen.written) - 1))
             diagonal.append((same, at) in linked)
+    if used < 0.9 * len(sources):
+        raise ValueError(f"the words of {len(sources) - used} of {len(sources)} pairs are not those of the model")
     return np.mean(right, 0), float(np.mean(diagonal))
