@@ -61,7 +61,7 @@ def main():
     parser.add_argument("--folder", type=Path, default=Path("runs/few_labels"))
     parser.add_argument("--table", action="store_true", help="print the table, run nothing")
     args = parser.parse_args()
-    runs = kept()
+    runs = Runs(RESULTS)
     if not args.table:
         from hf_attn.models.quickstart import checkpoint
 
@@ -78,11 +78,6 @@ def main():
                     argv += ["--unlabeled", texts, "--unlabeled_threshold", args.threshold]
                 runs.run(key, "text_classification", [str(word) for word in argv], ["accuracy", "f1_macro"])
     print(table(runs))
-
-
-def kept():
-    """The runs that were kept."""
-    return Runs(RESULTS)
 
 
 def table(runs):

@@ -12,7 +12,6 @@ results/rationales.json, and one that is there already is not run again; the tab
 """
 
 import argparse
-import json
 import os
 import time
 from collections import Counter
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from recipe_runs import Runs
 from torch import nn
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.bert.modeling_bert import eager_attention_forward
@@ -169,20 +169,13 @@ def main():
     parser.add_argument("--lr", type=float, default=1e-4)
     parser.add_argument("--limit", type=int, help="reviews of train (default: all 1,600)")
     args = parser.parse_args()
-    found, lab = kept(), Laboratory(args)
+    runs, lab = Runs(RESULTS), Laboratory(args)
     for seed in args.seeds:
         for condition in args.conditions:
             name = key(condition, args, seed)
-            if name not in found:
-                found[name] = lab.run(condition, seed)
-                RESULTS.write_text(json.dumps(found, indent=1) + "\n")
-                print(name, found[name], flush=True)
-    print(table(found))
-
-
-def kept():
-    """The scores of the runs that were kept, by key."""
-    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+            if name not in runs.found:
+                runs.keep(name, lab.run(condition, seed))
+    print(table(runs))
 
 
 def key(condition, args, seed):
@@ -312,36 +305,32 @@ def explained(model, tokenizer, split):
     return {**means, **{name: float(np.mean(values)) for name, values in lost.items()}}
 
 
-def table(found):
+def table(runs):
     """Means over seeds, and the paired difference to `none` of the same settings with its 95 % interval."""
     from scipy.stats import t
 
     groups = {}
-    for key, scores in found.items():
+    for key, scores in runs.found.items():
         condition, *setting = key.split("/")
         seed = setting.pop(5)
         above = scores["comprehensiveness"] - scores["comprehensiveness_random"]
         groups.setdefault((condition, *setting), {})[seed] = {**scores, "above_random": above}
     names = ("f1_macro", "auroc", "auprc", "token_f1", "iou_f1", "comprehensiveness", "above_random")
     lines = ["| condition | seeds | " + " | ".join(names) + " |", "|---|---|" + "---|" * len(names)]
-    for (condition, *setting), runs in groups.items():
+    for (condition, *setting), of_seeds in groups.items():
         variant = condition.partition(":")[2]
         alone = "-", *setting[1:3], "weight -", *(one for one in setting[4:] if not one.startswith("share"))
         base = groups.get((f"none:{variant}" if variant else "none", *alone), {})
         cells = []
         for name in names:
-            cell = f"{np.mean([one[name] for one in runs.values()]):.3f}"
-            paired = [runs[seed][name] - base[seed][name] for seed in runs if seed in base]
+            cell = f"{np.mean([one[name] for one in of_seeds.values()]):.3f}"
+            paired = [of_seeds[seed][name] - base[seed][name] for seed in of_seeds if seed in base]
             if len(paired) > 1 and not condition.startswith("none"):
                 half = t.ppf(0.975, len(paired) - 1) * np.std(paired, ddof=1) / len(paired) ** 0.5
                 cell += f" ({np.mean(paired):+.3f} ± {half:.3f})"
             cells.append(cell)
-        told = (
-            [condition, *(f"heads {setting[0]}", *setting[1:])]
-            if setting[0] != "-"
-            else [condition, *setting[1:3], setting[4]]
-        )
-        lines.append(f"| {', '.join(told)} | {len(runs)} | {' | '.join(cells)} |")
+        told = [one for one in (condition, f"heads {setting[0]}", *setting[1:]) if not one.endswith(" -")]
+        lines.append(f"| {', '.join(told)} | {len(of_seeds)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

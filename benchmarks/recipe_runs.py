@@ -31,12 +31,16 @@ class Runs:
             facts = json.loads(Path(folder, "run/run.json").read_text())
             further = more(f"{folder}/run") if more else {}
         scores, training = facts["scores"]["test"], facts["training"]
-        self.found[key] = {name: scores[name] for name in metrics}
-        self.found[key] |= {"seconds": seconds, "examples_per_second": training["examples_per_second"]}
-        self.found[key] |= further
+        kept = {name: scores[name] for name in metrics}
+        kept |= {"seconds": seconds, "examples_per_second": training["examples_per_second"], **further}
         if facts["interval"]:
-            self.found[key]["interval"] = facts["interval"]["test"]
-        print(key, self.found[key], file=sys.stderr)
+            kept["interval"] = facts["interval"]["test"]
+        self.keep(key, kept)
+
+    def keep(self, key, scores):
+        """Add the scores of a run, and write the file."""
+        self.found[key] = scores
+        print(key, scores, file=sys.stderr)
         self.path.parent.mkdir(exist_ok=True)
         self.path.write_text(json.dumps(self.found, indent=1) + "\n")
 

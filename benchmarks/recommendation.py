@@ -36,11 +36,6 @@ def table(runs):
     return "\n".join(lines)
 
 
-def kept():
-    """The runs that were kept."""
-    return Runs(RESULTS)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--settings", nargs="+", default=list(SETTINGS), choices=SETTINGS)

@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import statistics
+from functools import cached_property
 from pathlib import Path
 
 from recipe_runs import Runs
@@ -40,17 +41,19 @@ SETTINGS = {
 class Links:
     """The links of the words of test, which are found once; and how often a run's attention follows them."""
 
-    def __init__(self):
+    @cached_property
+    def of_test(self):
+        """Sources, references, and the links of each pair."""
         train, test = (
             [json.loads(line) for line in (DATA / f"{split}.jsonl").read_text("utf-8").splitlines()]
             for split in ("train", "test")
         )
-        self.texts = [[row[name] for row in test] for name in ("en", "de")]
-        both = [*train[:LEARNED], *test]
-        self.known = links([row["en"] for row in both], [row["de"] for row in both], len(test))
+        sources, references = ([row[name] for row in (*train[:LEARNED], *test)] for name in ("en", "de"))
+        known = links(sources, references, len(test))
+        return sources[-len(test) :], references[-len(test) :], known
 
     def __call__(self, run):
-        layers, diagonal = followed(run, *self.texts, self.known)
+        layers, diagonal = followed(run, *self.of_test)
         return {"follows": [round(float(share), 4) for share in layers], "follows_diagonal": round(diagonal, 4)}
 
 
@@ -64,11 +67,6 @@ def table(runs):
         follows = statistics.mean(max(shares) for shares in runs.scores(setting, "follows").values())
         lines.append(f"| {setting} | {seeds} | {' | '.join(cells)} | {each} | {follows:.2f} |")
     return "\n".join(lines)
-
-
-def kept():
-    """The runs that were kept."""
-    return Runs(RESULTS)
 
 
 def main():

@@ -11,7 +11,7 @@ from hf_attn.attention import list_variants, variant_info
 from hf_attn.explain.methods import METHODS
 
 DOCS = Path(__file__).parent
-PACKAGE = DOCS.parent / "hf_attn"
+PACKAGE, BENCHMARKS = DOCS.parent / "hf_attn", DOCS.parent / "benchmarks"
 NAME = r"[A-ZÀ-Þ][\w'’-]+"
 CITED = re.compile(rf"{NAME}(?: et al\.| (?:&|and) {NAME})?,? (?:19|20)\d\d(?:, (?:[^.;)]|\.(?= ?\d))+)?")
 
@@ -71,13 +71,14 @@ def papers() -> str:
 
 def measured(benchmark: str) -> str:
     """The table of the runs that a benchmark has kept."""
-    path = DOCS.parent / f"benchmarks/{benchmark}.py"
+    path = BENCHMARKS / f"{benchmark}.py"
     spec = importlib.util.spec_from_file_location(benchmark, path)
-    sys.path.insert(0, str(path.parent))
+    if str(BENCHMARKS) not in sys.path:
+        sys.path.insert(0, str(BENCHMARKS))
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    table: str = module.table(module.kept())
+    table: str = module.table(module.Runs(module.RESULTS))
     return table if len(table.splitlines()) > 2 else "No run has been kept yet."
 
 

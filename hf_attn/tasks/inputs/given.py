@@ -3,9 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from ...errors import InputError
+
+Usual = TypeVar("Usual", bound=str | None)
+UNKNOWN: Mapping[str, str] = MappingProxyType({})
+"""Columns of training where there is no run that says them."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +64,7 @@ def as_list(given: Any, what: str) -> list[Any]:
     return list(given) if to_list is None else to_list()
 
 
-def column_of(
-    table: Any, name: str, asked: str | None, trained: Mapping[str, str] | None, usual: str | None
-) -> str | None:
+def column_of(table: Any, name: str, asked: str | None, trained: Mapping[str, str], usual: Usual) -> str | Usual:
     """Return the column that is asked for, else that of training where a table has it, else the usual one.
 
     Args:
@@ -71,7 +74,7 @@ def column_of(
         trained: columns of training by the names of their options.
         usual: by default.
     """
-    known = (trained or {}).get(name)
+    known = trained.get(name, "")
     return asked or (known if known in table.column_names else usual)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from ...data.columns import one_line
 from ...errors import InputError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def generate(model: Any, inputs: Mapping[str, Any], config: Any) -> Tensor:
     try:
         found: Tensor = model.generate(**inputs, generation_config=config)
     except (ValueError, TypeError, IndexError) as error:
-        raise InputError(f"generation: {' '.join(str(error).split())[:300]}") from error
+        raise InputError(f"generation: {one_line(error)}") from error
     return found
 
 
@@ -120,7 +121,7 @@ def check(model: Any, config: Any) -> None:
     try:
         config.validate(strict=True)
     except (ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"generation: {' '.join(str(error).split())[:300]}") from None
+        raise InputError(f"generation: {one_line(error)}") from None
     if wrong := length_fault(model, config):
         raise InputError(f"generation: {wrong}")
 

@@ -10,7 +10,7 @@ from typing import Any
 from ....data.columns import missing, refuse
 from ....data.origin import unusable
 from ....errors import InputError
-from ..given import GivenFiles, column_of, for_tables
+from ..given import UNKNOWN, GivenFiles, column_of, for_tables
 from .flat import candidates_of, histories_of, rated
 from .given import read
 
@@ -25,7 +25,7 @@ def read_files(
     candidate: str | None = None,
     ratings: str | None = None,
     separator: str | None = None,
-    trained: Mapping[str, str] | None = None,
+    trained: Mapping[str, str] = UNKNOWN,
     delimiter: str | None = None,
     encoding: str | None = None,
     table: Any = None,
@@ -58,9 +58,9 @@ def read_files(
 
     asked = {"history": history, "candidate": candidate}
     if table is None:
-        texts = (*(column or name for name, column in asked.items()), *(trained or {}).values())
+        texts = (*(column or name for name, column in asked.items()), *trained.values())
         table = read_table(Path(given[0]), delimiter=delimiter, encoding=encoding, texts=texts)
-    names = {name: str(column_of(table, name, column, trained, name)) for name, column in asked.items()}
+    names = {name: column_of(table, name, column, trained, name) for name, column in asked.items()}
     rating = column_of(table, "ratings", ratings, trained, "ratings" if "ratings" in table.column_names else None)
     refuse(missing({given[0]: table}, [*names.values(), rating]))
     refuse(why for name in names.values() if (why := unusable(table, name)))

@@ -6,14 +6,14 @@ from typing import Any
 
 from ....data.reading import without_surrogates
 from ....errors import InputError
-from ..given import GivenFiles, column_of, for_tables
+from ..given import UNKNOWN, GivenFiles, column_of, for_tables
 
 
 def read_files(
     given: Sequence[str],
     *,
     image: str | None = None,
-    trained: Mapping[str, str] | None = None,
+    trained: Mapping[str, str] = UNKNOWN,
     delimiter: str | None = None,
     encoding: str | None = None,
     table: Any = None,
@@ -31,27 +31,21 @@ def read_files(
     Raises:
         InputError: nothing there, or a column that holds no images.
     """
-    names, sources, table, column = _given(given, image, trained, delimiter, encoding, table)
-    return GivenFiles(sources, [{"image": without_surrogates(name)} for name in names], table, (column,))
-
-
-def _given(
-    given: Sequence[str],
-    column: str | None,
-    trained: Mapping[str, str] | None,
-    delimiter: str | None,
-    encoding: str | None,
-    table: Any,
-) -> tuple[list[str], list[Any], Any, str]:
-    """Names and sources of images, their table, and its column; arguments as of :func:`read_files`."""
     from ....data.contents import extension
-    from ....data.decoding import EXTENSIONS
     from ....data.files import READERS
 
     path = Path(given[0])
     if len(given) == 1 and (extension(path) in READERS or (delimiter is not None and path.is_file())):
-        return _from_table(path, column, trained, delimiter, encoding, table)
-    for_tables(image=column, delimiter=delimiter, encoding=encoding)
+        return _from_table(path, image, trained, delimiter, encoding, table)
+    for_tables(image=image, delimiter=delimiter, encoding=encoding)
+    files = _files(given)
+    return _found([str(file) for file in files], files)
+
+
+def _files(given: Sequence[str]) -> list[Path]:
+    """The image files, and those in the folders."""
+    from ....data.decoding import EXTENSIONS
+
     files: list[Path] = []
     for name in given:
         found = Path(name)
@@ -62,17 +56,17 @@ def _given(
             files += inside
         else:
             files.append(found)
-    return [str(file) for file in files], list(files), None, "image"
+    return files
 
 
 def _from_table(
     path: Path,
     asked: str | None,
-    trained: Mapping[str, str] | None,
+    trained: Mapping[str, str],
     delimiter: str | None,
     encoding: str | None,
     table: Any,
-) -> tuple[list[str], list[Any], Any, str]:
+) -> GivenFiles:
     from datasets import DatasetDict
 
     from ....data.files import read
@@ -82,12 +76,16 @@ def _from_table(
     if not path.exists():
         raise InputError(f"no such file: {path}")
     if table is None:
-        texts = (asked or "image", *(trained or {}).values())
+        texts = (asked or "image", *trained.values())
         table = read(path, delimiter=delimiter, encoding=encoding, texts=texts)
-    column = str(column_of(table, "image", asked, trained, "image"))
+    column = column_of(table, "image", asked, trained, "image")
     table = located(table, column, path)
     check_images(DatasetDict({str(path): table}), column)
     values = [value for batch in image_column(table, column) for value in batch]
     sources = [source_of(value) for value in values]
     names = [str(v["path"]) if isinstance(v, dict) and v.get("path") else str(row) for row, v in enumerate(values)]
-    return names, [source if isinstance(source, bytes) else Path(source) for source in sources], table, column
+    return _found(names, [source if isinstance(source, bytes) else Path(source) for source in sources], table, column)
+
+
+def _found(names: Sequence[str], sources: list[Any], table: Any = None, column: str = "image") -> GivenFiles:
+    return GivenFiles(sources, [{"image": without_surrogates(name)} for name in names], table, (column,))

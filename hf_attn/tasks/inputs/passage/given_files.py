@@ -11,7 +11,7 @@ from ....data.columns import missing, refuse
 from ....data.origin import unusable, where
 from ....data.passages import questions_of
 from ....errors import InputError
-from ..given import GivenFiles, column_of, for_tables
+from ..given import UNKNOWN, GivenFiles, column_of, for_tables
 from ..text.reading import file_of, no_text
 from .given import read
 
@@ -21,7 +21,7 @@ def read_files(
     *,
     question: str | None = None,
     context: str | None = None,
-    trained: Mapping[str, str] | None = None,
+    trained: Mapping[str, str] = UNKNOWN,
     delimiter: str | None = None,
     encoding: str | None = None,
     table: Any = None,
@@ -56,11 +56,11 @@ def read_files(
     from ....data.files import read as read_table
 
     if table is None:
-        texts = (question or "question", context or "context", *(trained or {}).values())
+        texts = (question or "question", context or "context", *trained.values())
         table = read_table(Path(path), delimiter=delimiter, encoding=encoding, texts=texts)
     table = questions_of(table)
     given_names = {"question": question, "context": context}
-    names = [str(column_of(table, name, asked, trained, name)) for name, asked in given_names.items()]
+    names = [column_of(table, name, asked, trained, name) for name, asked in given_names.items()]
     refuse(missing({str(path): table}, names))
     refuse(why for name in names if (why := unusable(table, name)))
     columns = [list(table[name]) for name in names]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ....errors import InputError
-from ..given import GivenFiles, column_of, for_tables
+from ..given import UNKNOWN, GivenFiles, column_of, for_tables
 from .given import read
 
 logger = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ def read_files(
     *,
     text: str | None = None,
     text_pair: str | None = None,
-    trained: Mapping[str, str] | None = None,
+    trained: Mapping[str, str] = UNKNOWN,
     delimiter: str | None = None,
     encoding: str | None = None,
     table: Any = None,
@@ -41,7 +41,7 @@ def read_files(
         InputError: The file is missing, unreadable or of a kind that is not read, or has no such column; several files;
             an option for files and no file.
     """
-    texts, pairs, table, used = _given(given, text, text_pair, trained or {}, delimiter, encoding, table)
+    texts, pairs, table, used = _given(given, text, text_pair, trained, delimiter, encoding, table)
     found = read(texts, pairs)
     rows = [{"text": first} for first in found.texts]
     for row, second in zip(rows, found.text_pair or [], strict=False):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ....data.reading import characters
 from ....data.token_lists import token_lists
 from ....errors import InputError
-from ..given import GivenFiles, as_list, for_tables
+from ..given import UNKNOWN, GivenFiles, as_list, for_tables
 from ..text import reading as text_files
 from ..text.windowed import window_batches
 from .division import Spans, divided, flat, joined
@@ -72,7 +72,7 @@ def read_files(
     given: Sequence[str],
     *,
     text: str | None = None,
-    trained: Mapping[str, str] | None = None,
+    trained: Mapping[str, str] = UNKNOWN,
     delimiter: str | None = None,
     encoding: str | None = None,
     table: Any = None,
@@ -99,7 +99,7 @@ def read_files(
 
     if extension(path) == ".txt" and delimiter is None:
         return text_files.read_files(given, text=text, encoding=encoding, table=table)
-    known = (trained or {}).get("text")
+    known = trained.get("text")
     if table is None:
         texts = text_files.named("text", text, known)
         table = read_table(Path(path), delimiter=delimiter, encoding=encoding, texts=texts)
