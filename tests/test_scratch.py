@@ -12,7 +12,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 from hf_attn.errors import InputError
 from hf_attn.models.new_tokenizer import train_tokenizer
 from hf_attn.models.scratch import new_checkpoint, read_architecture, tell_small_weights
-from hf_attn.models.source import ScratchOptions
+from hf_attn.models.source import ScratchOptions, source_of
 
 TEXTS = [text for pair in pairs(100) for text in pair]
 CONFIGS = Path(__file__).parents[1] / "recipes/configs"
@@ -155,3 +155,16 @@ def test_targets_that_a_tokenizer_cannot_give_back_are_told(tmp_path, caplog, te
     tell_unwritable(texts, ids, tokenizer, 40)
     assert bool(told) == bool(caplog.text) and told in caplog.text
     assert ("--bleu_lowercase" in caplog.text) == texts[0].startswith("My")
+
+
+def test_options_of_the_configuration_are_over_what_the_file_says(tmp_path):
+    from types import SimpleNamespace
+
+    given = file(tmp_path, f"model_type: mbart\n{SIZES}encoder_layers: 1\ndecoder_layers: 1\n")
+    changes = {"encoder_layers": 3, "dropout": 0.3}
+    args = SimpleNamespace(from_scratch=given, config_options=changes, seed=0, model=None, decoder=None)
+    with source_of(args, "AutoModelForSeq2SeqLM", TEXTS) as made:
+        config = AutoModelForSeq2SeqLM.from_pretrained(made.model).config
+    assert (config.encoder_layers, config.decoder_layers, config.dropout) == (3, 1, 0.3)
+    with pytest.raises(InputError, match=r"model.yaml: .*encoder_layer.*did you mean"):
+        read_architecture(given, changes={"encoder_layer": 3})

@@ -49,7 +49,7 @@ def check(args: ModelOptions, check_folder: Callable[[str | Path], None] = check
     except re.error as error:
         raise InputError(f"attention_include {args.attention_include!r} is no regular expression: {error}") from None
     if args.model is None:
-        read_architecture(args.from_scratch)  # type: ignore[attr-defined]
+        read_architecture(args.from_scratch, changes=args.config_options)  # type: ignore[attr-defined]
     else:
         check_folder(args.model)
         if (decoder := getattr(args, "decoder", None)) is not None:

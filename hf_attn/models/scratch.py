@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,12 +22,15 @@ VOCABULARY = 8000
 """Tokens of a new tokenizer where the file does not say."""
 
 
-def read_architecture(file: str | Path, option: str = "--from_scratch") -> tuple[PreTrainedConfig, int | None]:
+def read_architecture(
+    file: str | Path, option: str = "--from_scratch", changes: Mapping[str, Any] | None = None
+) -> tuple[PreTrainedConfig, int | None]:
     """Return the configuration that a file asks for, and how many tokens there shall be, if it says that.
 
     Args:
         file: yaml.
         option: of the command line that named it.
+        changes: of the configuration, over what the file says.
 
     Raises:
         InputError: no such file, no such architecture, or what its configuration has not.
@@ -43,6 +46,7 @@ def read_architecture(file: str | Path, option: str = "--from_scratch") -> tuple
     if not isinstance(fields, dict) or "model_type" not in fields:
         raise InputError(f"{option} {file}: expected lines such as 'model_type: mbart' and 'd_model: 128'")
     kind = str(fields.pop("model_type"))
+    fields |= changes or {}
     if kind not in CONFIG_MAPPING:
         raise InputError(f"{option} {file}: transformers has no model_type {kind!r}{nearest(kind, CONFIG_MAPPING)}")
     tokens = fields.pop("vocab_size", None)
@@ -101,7 +105,9 @@ def with_tokens_of(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerFast)
 
 
 @contextmanager
-def new_checkpoint(file: str | Path, auto: str, texts: Iterable[str], seed: int = 0) -> Iterator[Path]:
+def new_checkpoint(
+    file: str | Path, auto: str, texts: Iterable[str], seed: int = 0, changes: Mapping[str, Any] | None = None
+) -> Iterator[Path]:
     """Make a model and its tokenizer, and give the folder in which they are while the block lasts.
 
     Args:
@@ -109,6 +115,7 @@ def new_checkpoint(file: str | Path, auto: str, texts: Iterable[str], seed: int 
         auto: Auto class of transformers that has the architecture's model.
         texts: that the tokenizer is trained on.
         seed: of the weights.
+        changes: as of :func:`read_architecture`.
 
     Raises:
         InputError: what the file says cannot be made.
@@ -119,7 +126,7 @@ def new_checkpoint(file: str | Path, auto: str, texts: Iterable[str], seed: int 
     from .checkpoint import quietly
     from .new_tokenizer import train_tokenizer
 
-    config, tokens = read_architecture(file)
+    config, tokens = read_architecture(file, changes=changes)
     tell_small_weights(config, file)
     auto_class = getattr(transformers, auto)
     if type(config) not in auto_class._model_mapping:

@@ -51,7 +51,7 @@ def source_of(args: ScratchOptions, auto: str, texts: Iterable[str]) -> Iterator
 
     seed = args.seed  # type: ignore[attr-defined]
     if args.from_scratch is not None:
-        made = new_checkpoint(args.from_scratch, auto, texts, seed)
+        made = new_checkpoint(args.from_scratch, auto, texts, seed, args.config_options)
     elif args.decoder is not None:
         made = paired_checkpoint(str(args.model), args.decoder, seed)
     else:
@@ -60,4 +60,6 @@ def source_of(args: ScratchOptions, auto: str, texts: Iterable[str]) -> Iterator
     with made as folder:
         changed = copy.copy(args)
         changed.model = str(folder)
+        if args.from_scratch is not None:
+            changed.config_options = None
         yield changed
