@@ -55,13 +55,14 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     start = recommender.load_start(args)
     history.bring_together(start.encoder, tokenizer, args.max_length)
     items = history.catalogue(past.texts, tokenizer)
-    known = history.learned(items, history.candidates(splits)["train"], seen["train"].value)
     scale, offset = history.scale_of(past, splits["train"]), target.offset(seen["train"].label)
+    met, factors = history.candidates(splits)["train"], args.num_factors if scale else 0
+    known = history.learned(items, met, seen["train"].value, seen["train"].user, factors, args.seed)
     model = recommender.load_recommender(args, target, start, known, ratings=scale, offset=offset)
     if not args.train_encoder:
         items = history.with_states(items, model.to(accelerator.device), accelerator)
-    rows = history.rows(splits, past, args, paired=args.pair_weight > 0)
-    collate = history.collate(items, args.history_length)
+    rows = history.rows(splits, past, args, paired=args.pair_weight > 0, group=known.group)
+    collate = history.collate(items, args.history_length, known.apart)
 
     # Training
     train = training.train_loader(rows["train"], collate, accelerator, args, drawn=True)

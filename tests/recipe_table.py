@@ -555,6 +555,7 @@ RECIPES = {
                 ("--train_encoder", "true", "--attention", "entmax15", "--attention_include", "", *RATED),
                 ("--ema", "0.9", "--pair_weight", "0", "--history_length", "3", *RATED),
                 ("--metric=-loss", "--patience", "1", "--eval_every", "0.5", "--freeze", "encoder", *RATED),
+                ("--num_factors", "0", *RATED),
                 ("--label", "rating", "--liked_from", "1", "--auto_batch_size", "true", "--num_workers", "1", *RATED),
                 ("--accumulation_steps", "2", "--num_heads", "2", "--hidden_size", "32", *RATED),
             ),
@@ -568,6 +569,8 @@ RECIPES = {
             reported=("this model", "matrix factorisation", "gauc", "ndcg_at_10", "Within users"),
             bad={
                 "a mean that attends": (["--pooling", "mean", "--attention", "cosine"], "give one of them"),
+                "factors below none": (["--num_factors", "-1"], "num_factors is -1: it must be at least 0"),
+                "one history of rows that hold theirs": (["--history_until", "split"], "is of interactions"),
                 "adapters in a frozen encoder": (["--lora", "2"], "give --train_encoder too"),
                 "a probe": (["--linear_probe", "true"], "the encoder is frozen anyway"),
                 "a frozen encoder that is trained": (

@@ -57,6 +57,25 @@ def test_a_history_holds_what_came_before_its_row_and_nothing_else(tmp_path, mor
     assert checked > 200
 
 
+def test_a_list_that_is_shown_at_once_has_one_history(tmp_path):
+    splits, past, _ = loaded(save_interactions(tmp_path, interactions(users=8, each=18)), "--history_until", "split")
+    rolling, _, _ = loaded(tmp_path / "ratings.csv")
+    for name in ("validation", "test"):
+        table, ends = splits[name].to_pandas(), seen_by(splits[name])[2]
+        first = table.groupby("user_id").timestamp.transform("min").to_numpy()
+        own = seen_by(rolling[name])[2]
+        for user in table.user_id.unique():
+            mine = (table.user_id == user).to_numpy()
+            assert (ends[mine] == own[mine & (table.timestamp.to_numpy() == first)][0]).all() and mine.sum() > 1
+        assert (ends <= own).all() and (ends < own).any()
+    np.testing.assert_array_equal(seen_by(splits["train"])[2], seen_by(rolling["train"])[2])
+
+
+def test_rows_that_hold_their_history_have_it_until_they_say(tmp_path):
+    with pytest.raises(InputError, match="history_until split is of interactions"):
+        flat(save_histories(tmp_path), "--history_until", "split")
+
+
 def test_a_history_is_in_the_order_of_its_times(tmp_path):
     table = interactions(users=3, each=18)
     table["timestamp"] = np.arange(len(table))[::-1]

@@ -5,7 +5,7 @@ chosen as in every other model here. This file and its neighbours are saved besi
 ``from_pretrained(..., trust_remote_code=True)`` works without the package.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,8 @@ FACTOR = 6364136223846793005
 WINDOWS = (5, 20)
 """Last ratings whose mean is an input, beside the mean of all."""
 FEATURES = 2 * (len(WINDOWS) + 1) + 1
+RIDGE = 0.3
+"""Penalty of a user's factors, a rating."""
 
 
 class HfAttnHistoryConfig(PreTrainedConfig):
@@ -40,6 +42,7 @@ class HfAttnHistoryConfig(PreTrainedConfig):
             candidate is.
         history_length: items of a history that are read, the last ones.
         num_items: items that the model was trained with, which have an embedding and a bias of their own.
+        num_factors: of each such item, by which ratings of others tell what a user may like; 0 is without.
         item_dropout: share of items whose own embedding is left out in training, so that texts alone must do.
         history_dropout: on the features below the last layer, in training.
         reads_ratings: whether histories had ratings in training; without, none are read.
@@ -61,6 +64,7 @@ class HfAttnHistoryConfig(PreTrainedConfig):
         history_pooling: str = "attention",
         history_length: int = 50,
         num_items: int = 0,
+        num_factors: int = 0,
         item_dropout: float = 0.2,
         history_dropout: float = 0.1,
         reads_ratings: bool = True,
@@ -77,7 +81,7 @@ class HfAttnHistoryConfig(PreTrainedConfig):
         self.encoder_config = encoder_config
         self.hidden_size, self.num_attention_heads = hidden_size, num_attention_heads
         self.history_pooling, self.history_length, self.num_items = history_pooling, history_length, num_items
-        self.item_dropout, self.history_dropout = item_dropout, history_dropout
+        self.num_factors, self.item_dropout, self.history_dropout = num_factors, item_dropout, history_dropout
         self.reads_ratings, self.rating_mean, self.rating_scale = reads_ratings, rating_mean, rating_scale
         self.offset = offset
         self.attn_variant, self.attn_variant_include = attn_variant, attn_variant_include
@@ -150,13 +154,17 @@ class ItemMemory(nn.Module):
     Args:
         num_items: how many there are.
         size: of an embedding.
+        num_factors: of an item; they stay as they were made of all ratings of train.
     """
 
     keys: Tensor
+    factors: Tensor
 
-    def __init__(self, num_items: int, size: int) -> None:
+    def __init__(self, num_items: int, size: int, num_factors: int = 0) -> None:
         super().__init__()
         self.register_buffer("keys", torch.empty(num_items, dtype=torch.int64))
+        if num_factors:
+            self.register_buffer("factors", torch.empty(num_items, num_factors))
         self.embedding = nn.Parameter(torch.empty(num_items, size))
         self.bias = nn.Parameter(torch.empty(num_items, 1))
 
@@ -165,6 +173,13 @@ class ItemMemory(nn.Module):
         initialization.normal_(self.embedding, std=0.02)
         initialization.zeros_(self.bias)
         initialization.copy_(self.keys, torch.arange(len(self.keys)))
+        if hasattr(self, "factors"):
+            initialization.zeros_(self.factors)
+
+    def factors_of(self, keys: Tensor) -> Tensor:
+        """Return the factors of items, (items, factors); 0 of what is not known."""
+        rows, known = self.places(keys)
+        return self.factors[rows] * known
 
     def places(self, keys: Tensor) -> tuple[Tensor, Tensor]:
         """Return the row of each key, (items,), and whether it is known, (items, 1)."""
@@ -209,6 +224,8 @@ def check_config(config: HfAttnHistoryConfig) -> None:
         wrong.append(f"history_pooling {config.history_pooling!r}: expected one of {', '.join(POOLINGS)}")
     if config.history_length < 1:
         wrong.append(f"history_length {config.history_length}: expected at least 1")
+    if config.num_factors and not config.num_items:
+        wrong.append(f"num_factors {config.num_factors} without items that have them: give num_items too")
     if config.num_labels not in (1, 2):
         wrong.append(f"{config.num_labels} labels: expected 2, liked or not, or 1, a rating")
     if wrong:
@@ -237,15 +254,16 @@ class HistoryRecommender(PreTrainedModel):
         self._no_split_modules = list(self.encoder._no_split_modules or ())
         self.supports_gradient_checkpointing = self.encoder.supports_gradient_checkpointing
         self.text_projection = nn.Linear(self.encoder.config.get_text_config().hidden_size, size)
-        self.items = ItemMemory(config.num_items, size)
+        self.items = ItemMemory(config.num_items, size, config.num_factors)
         self.rating_projection = nn.Linear(3, size)
         self.recency = nn.Embedding(config.history_length, size)
         self.history_norm, self.candidate_norm = nn.LayerNorm(size), nn.LayerNorm(size)
         self.cross_attention = HistoryAttention(config)
         self.found_norm = nn.LayerNorm(size)
-        self.hidden = nn.Linear(3 * size + FEATURES + 1, size)
+        features = FEATURES + 1 + (config.num_factors > 0)
+        self.hidden = nn.Linear(3 * size + features, size)
         self.dropout = nn.Dropout(config.history_dropout)
-        self.score = nn.Linear(size + FEATURES + 1, 1)
+        self.score = nn.Linear(size + features, 1)
         self.post_init()
 
     @torch.no_grad()
@@ -258,7 +276,7 @@ class HistoryRecommender(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         if module is self.score:  # what is known of no candidate is the score of all
             start = torch.zeros_like(module.weight)  # type: ignore[arg-type]
-            start[:, -1] = 1.0  # and its own bias
+            start[:, -1 - (self.config.num_factors > 0) :] = 1.0  # and its own bias, and what its factors say
             initialization.copy_(module.weight, start)  # type: ignore[arg-type]
             initialization.constant_(module.bias, self.config.offset)  # type: ignore[arg-type]
         elif isinstance(module, nn.Linear):
@@ -294,6 +312,8 @@ class HistoryRecommender(PreTrainedModel):
         older: Tensor | None = None,
         item_states: Tensor | None = None,
         item_keys: Tensor | None = None,
+        item_factors: Tensor | None = None,
+        group: Tensor | None = None,
         labels: Tensor | None = None,
         input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
@@ -310,6 +330,8 @@ class HistoryRecommender(PreTrainedModel):
                 than are cut off here.
             item_states: (items, channels) of :meth:`encode`; None encodes ``input_ids``.
             item_keys: (items,) of :func:`keys_of`, with ``item_states``.
+            item_factors: (items, groups, factors) in place of the model's own, in training.
+            group: (rows,) which of these each row reads.
             labels: (rows,) classes, 1 being liked, or ratings.
             input_ids: (items, tokens), of the texts of all items of the batch.
             attention_mask: (items, tokens); 0 at padding.
@@ -331,7 +353,14 @@ class HistoryRecommender(PreTrainedModel):
         cut_off = [part[:, :-length].sum(1) for part in (known.float(), ratings.nan_to_num() * known)]
         before = torch.stack(cut_off, 1) + (0.0 if older is None or not self.config.reads_ratings else older)
         history, mask, ratings = (given[:, -length:] for given in (history, mask, ratings))
-        scores = self.scores(candidate, history, ratings, mask, before, item_states, item_keys)
+        factors: tuple[Tensor, ...] | None = None
+        if self.config.num_factors and item_factors is not None:
+            assert group is not None
+            factors = tuple(item_factors[places, group[:, None]] for places in (history, candidate))
+        elif self.config.num_factors:
+            own = self.items.factors_of(item_keys)
+            factors = (own[history], own[candidate])
+        scores = self.scores(candidate, history, ratings, mask, before, item_states, item_keys, factors)
         first = scores[:, :1]
         logits = first if self.num_labels == 1 else torch.cat([-first / 2, first / 2], 1)
         loss = None
@@ -350,8 +379,12 @@ class HistoryRecommender(PreTrainedModel):
         older: Tensor,
         states: Tensor,
         keys: Tensor,
+        factors: Iterable[Tensor] | None = None,
     ) -> Tensor:
-        """Return the scores of candidates, (rows, candidates); arguments as of :meth:`forward`."""
+        """Return the scores of candidates, (rows, candidates); arguments as of :meth:`forward`.
+
+        ``factors`` are those of the items of the history, (rows, items, factors), and of the candidates.
+        """
         embedding, bias = self.items(keys, self.config.item_dropout)
         items = self.text_projection(states.to(self.text_projection.weight.dtype)) + embedding
         told, features = self.rated(ratings, bias[history], mask, older)
@@ -363,6 +396,8 @@ class HistoryRecommender(PreTrainedModel):
         found = self.found_norm(self.cross_attention(asked, met, liked, mask))
         features = features.unsqueeze(1).expand(-1, candidate.shape[1], -1)
         features = torch.cat([features, bias[candidate].unsqueeze(-1)], -1)
+        if factors is not None:
+            features = torch.cat([features, liking(told[..., -1], *factors).unsqueeze(-1)], -1)
         seen = torch.cat([found, asked, found * asked, features], -1)
         hidden = self.dropout(F.gelu(self.hidden(seen)))
         return self.score(torch.cat([hidden, features], -1)).squeeze(-1)
@@ -388,6 +423,27 @@ class HistoryRecommender(PreTrainedModel):
         return torch.stack([rating, left, own], -1), torch.cat([*means, many], 1)
 
 
+def liking(left: Tensor, history: Tensor, candidate: Tensor) -> Tensor:
+    """Return how much somebody may like candidates, (rows, candidates), by ridge regression on factors of items.
+
+    ``x = (Σ q_i q_iᵀ + λ n I)⁻¹ Σ q_i r_i`` are the factors of a user of n ratings, and ``x·q`` is the liking (Zhou et
+    al. 2008, section 3.1): a user that no training has seen is folded in.
+
+    Args:
+        left: (rows, items) of each rating r, what the item and the user do not explain; 0 where there is none.
+        history: (rows, items, factors) q of the items.
+        candidate: (rows, candidates, factors) q of the candidates.
+    """
+    with torch.autocast(left.device.type, enabled=False):
+        wide = torch.promote_types(left.dtype, torch.float32)
+        left, history, candidate = left.to(wide), history.to(wide), candidate.to(wide)
+        history = history * (left != 0).unsqueeze(-1)
+        count = (left != 0).sum(1).clamp(min=1)
+        ridge = RIDGE * count[:, None, None] * torch.eye(history.shape[-1], dtype=wide, device=left.device)
+        found = torch.linalg.solve(history.mT @ history + ridge, history.mT @ left.unsqueeze(-1))
+        return (candidate @ found).squeeze(-1)
+
+
 def _mean(values: Tensor, there: Tensor, window: int | None, count: Tensor, total: Tensor) -> Tensor:
     """Return the mean of the last values that are there, and of older ones, (rows, 1), with one more that is 0."""
     if window is not None:
@@ -401,8 +457,9 @@ class HistoryForRecommendation(HfAttnMixin, HistoryRecommender):
 
     An item is its text, encoded and projected, and what was learned of it where the model was trained with it: an
     embedding and a bias. It is known by its tokens, so that texts alone are enough to predict:
-    ``s = w·[mlp(a, c, a⊙c, f, b_c), f, b_c] + offset``, c being the candidate, b_c its bias, a what it finds by
-    attention in the history, f how the last ratings and all ratings lie above their mean and above the items' biases.
+    ``s = w·[mlp(a, c, a⊙c, f, b_c, l), f, b_c, l] + offset``, c being the candidate, b_c its bias, a what it finds by
+    attention in the history, f how the last ratings and all ratings lie above their mean and above the items' biases,
+    l what the factors of the items say (:func:`liking`), where there are any.
 
     Args:
         config: of the encoder and all that stands on it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import torch
 
@@ -36,6 +36,10 @@ class RecommenderOptions:
     """Channels of items, histories and the attention over them."""
     num_heads: int = 4
     """Heads of that attention."""
+    num_factors: int = 32
+    """Factors of each item, by alternating least squares on train's ratings: from them and a history's ratings a ridge
+    regression tells what a user may like, which is an input of the score. 0 is without; so are histories without
+    ratings."""
     item_dropout: float = 0.2
     """Share of items whose own embedding is left out in training, so that texts must do: new items have no other."""
     history_dropout: float = 0.1
@@ -53,6 +57,8 @@ class RecommenderOptions:
             found.append(
                 f"hidden_size is {self.hidden_size} with {self.num_heads} heads: it must be a multiple of them"
             )
+        if self.num_factors < 0:
+            found.append(f"num_factors is {self.num_factors}: it must be at least 0, which is without")
         return found
 
 
@@ -78,6 +84,20 @@ def check(args: Any) -> None:
         wrong.append("--freeze encoder and --train_encoder exclude each other")
     if wrong:
         raise InputError("; ".join(wrong))
+
+
+class Known(Protocol):
+    """Items of train.
+
+    Attributes:
+        keys: (items,) int64, none of them twice, in order.
+        bias: (items,) where biases start.
+        factors: (items, factors); without columns where there are none.
+    """
+
+    keys: Tensor
+    bias: Tensor
+    factors: Tensor
 
 
 @dataclass(frozen=True)
@@ -112,7 +132,7 @@ def load_recommender(
     args: Any,
     target: LabelSet,
     start: Start,
-    known: tuple[Tensor, Tensor],
+    known: Known,
     *,
     ratings: tuple[float, float] | None,
     offset: float,
@@ -123,8 +143,7 @@ def load_recommender(
         args: of the run.
         target: what is predicted.
         start: of :func:`load_start`; its encoder and its tokenizer agree.
-        known: keys of the items that get an embedding and a bias, (items,) int64, none of them twice, in order; and
-            where the biases start, (items,).
+        known: of the items that get an embedding, a bias and factors.
         ratings: mean and standard deviation of the ratings of histories in train; None where they have none.
         offset: score of a candidate of which nothing is known.
 
@@ -150,7 +169,8 @@ def load_recommender(
             num_attention_heads=args.num_heads,
             history_pooling=args.pooling,
             history_length=args.history_length,
-            num_items=len(known[0]),
+            num_items=len(known.keys),
+            num_factors=known.factors.shape[1],
             item_dropout=args.item_dropout,
             history_dropout=args.history_dropout,
             reads_ratings=ratings is not None,
@@ -170,8 +190,10 @@ def load_recommender(
             "frozen: give --train_encoder too"
         )
     with torch.no_grad():
-        model.items.keys.copy_(known[0])
-        model.items.bias.copy_(known[1].unsqueeze(1))
+        model.items.keys.copy_(known.keys)
+        model.items.bias.copy_(known.bias.unsqueeze(1))
+        if known.factors.shape[1]:
+            model.items.factors.copy_(known.factors)
     if earlier is not None:
         _take_over(model, earlier)
     return _trained(model, args)

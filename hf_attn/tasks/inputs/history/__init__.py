@@ -38,7 +38,7 @@ __getattr__, __all__ = handed_on(
         "check_folder": "prediction",
         "collate": "batching",
         "fingerprint": "past",
-        "learned": "items",
+        "learned": "known_items",
         "load_processor": "prediction",
         "load_past": "reading",
         "load_splits": "reading",

@@ -34,6 +34,7 @@ class HistoryRows:
         labels: (rows,) or None.
         number: (rows,) as the split has it.
         user: (rows,) number of the user; None where rows come alone, without a partner.
+        group: (rows,) group of the user, whose factors of items are read; None reads those of the model.
         seed: of the partners.
         older: (rows, 2) number and sum of the ratings before the items that are read; None takes them from the past.
     """
@@ -46,6 +47,7 @@ class HistoryRows:
     labels: np.ndarray | None
     number: np.ndarray
     user: np.ndarray | None = None
+    group: np.ndarray | None = None
     seed: int = 0
     older: np.ndarray | None = None
 
@@ -63,6 +65,8 @@ class HistoryRows:
         found |= {"ratings": ratings, "older": older}
         if self.labels is not None:
             found["labels"] = self.labels[row]
+        if self.group is not None:
+            found["group"] = self.group[row]
         if self.user is not None:
             other, preferred = self.partner(row, draw)
             found |= {"candidate": self.candidate[[row, other]], "preferred": preferred}
@@ -82,19 +86,27 @@ class HistoryRows:
         return row, 0.0
 
 
-def rows(splits: DatasetDict, past: Past, args: Options, paired: bool = True) -> dict[str, HistoryRows]:
-    """Return the rows of each split; those of train have partners if ``paired``.
+def rows(
+    splits: DatasetDict, past: Past, args: Options, paired: bool = True, group: np.ndarray | None = None
+) -> dict[str, HistoryRows]:
+    """Return the rows of each split; those of train have partners if ``paired``, and a ``group`` if given.
 
     Args:
         splits: with what each row may see, and ``labels``.
         past: what there is to be seen.
         args: of the run.
         paired: whether train's rows come with another of the same user.
+        group: (rows,) of train, as :class:`.known_items.Learned` has it.
     """
-    return {name: _rows(split, past, args, paired and name == "train") for name, split in splits.items()}
+    return {
+        name: _rows(split, past, args, paired, group) if name == "train" else _rows(split, past, args)
+        for name, split in splits.items()
+    }
 
 
-def _rows(split: Dataset, past: Past, args: Options, paired: bool) -> HistoryRows:
+def _rows(
+    split: Dataset, past: Past, args: Options, paired: bool = False, group: np.ndarray | None = None
+) -> HistoryRows:
     candidate, start, end = seen_by(split)
     labels = np.asarray(split["labels"][:]) if "labels" in split.column_names else None
     user, number = None, np.arange(len(split))
@@ -102,9 +114,9 @@ def _rows(split: Dataset, past: Past, args: Options, paired: bool) -> HistoryRow
         user = np.unique(users_of(split, args), return_inverse=True)[1]
         order = np.lexsort((end, user))  # by user and time, so that a row's partner is behind it
         candidate, start, end, user, number = (values[order] for values in (candidate, start, end, user, number))
-        labels = None if labels is None else labels[order]
+        labels, group = (None if values is None else values[order] for values in (labels, group))
     seed: int = args.seed  # type: ignore[attr-defined]
-    return HistoryRows(past, args.history_length, candidate, start, end, labels, number, user, seed)
+    return HistoryRows(past, args.history_length, candidate, start, end, labels, number, user, group, seed)
 
 
 @dataclass(frozen=True)
@@ -113,11 +125,13 @@ class Together:
 
     In the batch: ``candidate`` (rows, candidates), ``history`` and ``history_mask`` and ``ratings`` (rows, items), the
     oldest first, padded in front; ``older`` (rows, 2), of what is before them; ``ids``, ``labels``, ``preferred``
-    (rows,) where there are; and what the catalogue has of the items.
+    (rows,) where there are; and what the catalogue has of the items; where rows have a ``group``, also
+    ``item_factors`` (items, groups, size), of ``apart`` (catalogue, groups, size).
     """
 
     catalogue: Catalogue
     longest: int
+    apart: torch.Tensor | None = None
     multiple: int = 8
 
     def __call__(self, some: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
@@ -149,12 +163,22 @@ class Together:
             batch["labels"] = torch.from_numpy(labels.astype(np.int64 if labels.dtype.kind in "iu" else np.float32))
         if "preferred" in some[0]:
             batch["preferred"] = torch.tensor([row["preferred"] for row in some], dtype=torch.float32)
+        if "group" in some[0]:
+            assert self.apart is not None
+            batch["group"] = torch.tensor([row["group"] for row in some])
+            batch["item_factors"] = self.apart[torch.from_numpy(items)]
         return batch | self.catalogue.some(items)
 
 
-def collate(catalogue: Catalogue, longest: int) -> Together:
-    """Return what makes batches of rows, whose histories have at most ``longest`` items."""
-    return Together(catalogue, longest)
+def collate(catalogue: Catalogue, longest: int, apart: torch.Tensor | None = None) -> Together:
+    """Return what makes batches of rows, whose histories have at most ``longest`` items.
+
+    Args:
+        catalogue: all items.
+        longest: items of a history.
+        apart: factors of items for rows with a group, as :class:`.known_items.Learned` has them.
+    """
+    return Together(catalogue, longest, apart)
 
 
 def candidates(splits: DatasetDict) -> dict[str, np.ndarray]:

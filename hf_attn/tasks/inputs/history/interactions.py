@@ -45,7 +45,10 @@ def with_past(splits: DatasetDict, args: Options, label: str) -> tuple[DatasetDi
         joined = [np.concatenate([table[one] for one in seen]) for table in (users, times, items, ratings)]
         order = np.lexsort((joined[1], joined[0]))
         of_user, time, item, rating = (column[order] for column in joined)
-        start, end = _before(of_user, time, users[name], times[name])
+        until = times[name]
+        if args.history_until == "split" and name != "train":
+            until = _first_of_user(users[name], until)
+        start, end = _before(of_user, time, users[name], until)
         bounds[name] = items[name], start + base, end + base
         event_item.append(item)
         event_rating.append(rating)
@@ -66,6 +69,13 @@ def placed(splits: DatasetDict, bounds: Mapping[str, tuple[np.ndarray, np.ndarra
             table = table.append_column(column, pyarrow.array(np.asarray(values, np.int64)))
         made[name] = carry(Dataset(table), split)
     return DatasetDict(made)
+
+
+def _first_of_user(user: np.ndarray, time: np.ndarray) -> np.ndarray:
+    """Return the time of the first row of each row's user, (rows,)."""
+    first = np.full(int(user.max(initial=-1)) + 1, np.inf)
+    np.minimum.at(first, user, time)
+    return first[user]
 
 
 def _before(of_user: np.ndarray, time: np.ndarray, user: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -27,8 +27,6 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 128
 """Texts of a forward pass."""
-SHRINK = 5.0
-"""Ratings of the mean of all that an item's own are mixed with, where its bias starts."""
 
 
 @dataclass(frozen=True)
@@ -107,18 +105,3 @@ def with_states(made: Catalogue, model: PreTrainedModel, accelerator: Accelerato
             states = torch.zeros(len(made), found.shape[1]) if states is None else states
             states[numbers] = found
     return Catalogue(made.tokens, made.padding, made.keys, states)
-
-
-def learned(made: Catalogue, items: np.ndarray, values: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Return the keys of the items that a model learns of, and where their biases start: at their shrunk means.
-
-    Args:
-        made: all items.
-        items: (rows,) the item of each row of train.
-        values: (rows,) its rating or click.
-    """
-    keys, place = np.unique(made.keys.numpy()[items], return_inverse=True)
-    spread = (values - values.mean()) / (values.std() or 1.0)
-    count = np.bincount(place, minlength=len(keys))
-    means = np.bincount(place, spread, len(keys)) / (count + SHRINK)
-    return torch.from_numpy(keys), torch.from_numpy(means.astype(np.float32))

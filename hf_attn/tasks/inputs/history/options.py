@@ -30,6 +30,9 @@ class Options(DataOptions):
     """Column that says train, validation or test; null cuts by time."""
     split_by_time: Literal["user", "global"] = "user"
     """Where there are no splits: the last rows of each user are the test split, or the last ones of all users."""
+    history_until: Literal["row", "split"] = "row"
+    """Until when the histories of validation and test go, with --items: to the time of each row, or to the user's first
+    row of the split, as where one list is shown at once."""
     history: str = "history"
     """Column of the history in rows that hold it, oldest first: a list of texts, or one text with --separator."""
     history_ratings: str | None = None
@@ -57,6 +60,8 @@ class Options(DataOptions):
             found.append(f"rating_scale is {scale}: expected the lowest and the highest rating, such as '[1, 5]'")
         if self.interactions is not None and self.items is None:
             found.append("interactions needs --items, the file with the texts of the items")
+        if self.items is None and self.history_until != "row":
+            found.append(f"history_until {self.history_until} is of interactions: give --items, or leave it out")
         if self.items is not None:
             given = {"history_ratings": self.history_ratings, "separator": self.separator}
             idle = [name for name, value in given.items() if value is not None]

@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ....models.factorisation import SHRINK, biases, factors
 from .encoding import values
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
-
-SHRINK = 5.0
-"""Ratings of the mean of all that an item's or a user's own are mixed with."""
-FACTORS, PENALTY, SWEEPS = 32, 0.1, 8
 
 
 @dataclass(frozen=True)
@@ -86,18 +83,24 @@ def compare(splits: Mapping[str, Seen], seed: int = 0) -> dict[str, np.ndarray]:
         seed: of the factors' start.
     """
     train, rest = splits["train"], {name: splits[name] for name in ("validation", "test")}
-    item_mean, user_bias, item_bias, left = _biases(train)
-    users, items = _factors(train, left, seed)
-    popular = np.log1p(np.bincount(train.item, minlength=len(item_mean) - 1))
-    popular = np.append(popular, 0.0)
+    value = train.value - train.value.mean()
+    user_bias, item_bias, left = biases(train.user, train.item, value)
+    users, items = factors(train.user, train.item, left, (len(user_bias), len(item_bias)), seed=seed)
+    count = np.bincount(train.item)
+    item_mean = np.bincount(train.item, value) / (count + SHRINK)
+    # What train has not, -1, is the last row.
+    users, items = (np.concatenate([one, np.zeros_like(one[:1])]) for one in (users, items))
+    user_bias, item_bias, item_mean, popular = (
+        np.append(one, 0.0) for one in (user_bias, item_bias, item_mean, np.log1p(count))
+    )
     said: dict[str, dict[str, np.ndarray]] = {}
     for name, rows in rest.items():
-        biases = user_bias[rows.user] + item_bias[rows.item]
+        both = user_bias[rows.user] + item_bias[rows.item]
         said[name] = {
             "popularity": popular[rows.item],
             "item mean": item_mean[rows.item],
-            "user and item bias": biases,
-            "matrix factorisation": biases + (users[rows.user] * items[rows.item]).sum(1),
+            "user and item bias": both,
+            "matrix factorisation": both + (users[rows.user] * items[rows.item]).sum(1),
         }
     own = _own_item_means(train, item_mean)
     features = {"train": _with(train.recent, own)} | {n: _with(r.recent, item_mean[r.item]) for n, r in rest.items()}
@@ -128,44 +131,8 @@ def _fitted(features: np.ndarray, label: np.ndarray):  # type: ignore[no-untyped
     return make_pipeline(StandardScaler(), LinearRegression()).fit(features, label).predict
 
 
-def _biases(train: Seen) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return shrunk means of items and biases of users and items, the last of each being 0, and what they leave."""
-    value = train.value - train.value.mean()
-    users, items = int(train.user.max()) + 1, int(train.item.max()) + 1
-    of_item = np.bincount(train.item, minlength=items)
-    of_user = np.bincount(train.user, minlength=users)
-    mean = np.bincount(train.item, value, items) / (of_item + SHRINK)
-    user, item = np.zeros(users), np.zeros(items)
-    for _ in range(10):
-        item = np.bincount(train.item, value - user[train.user], items) / (of_item + SHRINK)
-        user = np.bincount(train.user, value - item[train.item], users) / (of_user + SHRINK)
-    left = value - user[train.user] - item[train.item]
-    return np.append(mean, 0.0), np.append(user, 0.0), np.append(item, 0.0), left
-
-
 def _own_item_means(train: Seen, mean: np.ndarray) -> np.ndarray:
     """The shrunk mean of each train row's item without that row, which would tell its own label."""
     count = np.bincount(train.item)[train.item]
     total = mean[train.item] * (count + SHRINK)
     return (total - (train.value - train.value.mean())) / (count - 1 + SHRINK)
-
-
-def _factors(train: Seen, left: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return factors of users and items whose products give what biases leave; the last row of each is 0.
-
-    Alternating least squares with a penalty that grows with a row's ratings (Zhou et al. 2008, section 3.1).
-    """
-    random = np.random.default_rng(seed)
-    users = random.normal(0, 0.1, (int(train.user.max()) + 1, FACTORS))
-    items = random.normal(0, 0.1, (int(train.item.max()) + 1, FACTORS))
-    sides = [(users, items, train.user, train.item), (items, users, train.item, train.user)]
-    ordered = [np.argsort(own, kind="stable") for _, _, own, _ in sides]
-    for _ in range(SWEEPS):
-        for (solved, other, own, theirs), order in zip(sides, ordered, strict=True):
-            starts = np.flatnonzero(np.diff(own[order], prepend=-1))
-            for rows in np.split(order, starts[1:]):
-                known = other[theirs[rows]]
-                gram = known.T @ known + PENALTY * len(rows) * np.eye(FACTORS)
-                solved[own[rows[0]]] = np.linalg.solve(gram, known.T @ left[rows])
-    nothing = np.zeros((1, FACTORS))
-    return np.concatenate([users, nothing]), np.concatenate([items, nothing])
