@@ -6,7 +6,8 @@
 
 `alone` is fine-tuned on the labels; `continued` first goes on pretraining on the training texts, by masked language
 modelling; `self-training` learns from the training texts as --unlabeled; `both` is self-training of the continued
-model. The training texts are shuffled. Each run is added to results/few_labels.json; one that is there already is not
+model. Each training has as many steps, so that what the texts add is not more training. The training texts are
+shuffled. Each run is added to results/few_labels.json; one that is there already is not
 run again.
 """
 
@@ -54,7 +55,7 @@ def main():
     parser.add_argument("--conditions", nargs="+", default=list(CONDITIONS), choices=CONDITIONS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--labels", type=int, default=10, help="a class (default: 10)")
-    parser.add_argument("--epochs", type=float, default=20, help="of fine-tuning (default: 20)")
+    parser.add_argument("--steps", type=int, default=500, help="of each fine-tuning, 32 rows each (default: 500)")
     parser.add_argument("--pretraining", type=float, default=2, help="epochs of masked language modelling (default: 2)")
     parser.add_argument("--threshold", type=float, default=0.9, help="of self-training (default: 0.9)")
     parser.add_argument("--model", help="encoder (default: the quickstart's MiniLM)")
@@ -69,11 +70,11 @@ def main():
         for seed in args.seeds:
             place, texts = prepared(args.folder, args.labels, seed)
             for condition in args.conditions:
-                key = f"{condition}, {args.labels} labels, {args.epochs:g} epochs/{seed}"
+                key = f"{condition}, {args.labels} labels, {args.steps} steps/{seed}"
                 if key in runs.found:
                     continue
                 model = continued(args, texts, seed)[0] if condition in ("continued", "both") else args.model
-                argv = ["--model", model, "--dataset", place, "--seed", seed, "--epochs", args.epochs, "--lr", 2e-4]
+                argv = ["--model", model, "--dataset", place, "--seed", seed, "--max_steps", args.steps, "--lr", 2e-4]
                 if condition in ("self-training", "both"):
                     argv += ["--unlabeled", texts, "--unlabeled_threshold", args.threshold]
                 runs.run(key, "text_classification", [str(word) for word in argv], ["accuracy", "f1_macro"])
