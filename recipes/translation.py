@@ -44,8 +44,8 @@ def main(argv: list[str] | None = None, recipe: str = "translation") -> dict[str
 
     # Sources and targets; model and tokenizer, which may be new ones
     splits = text.load_parallel(args, args.target)
-    words = text.texts_of(splits["train"], args.source, args.target)
-    with models.source_of(args, "AutoModelForSeq2SeqLM", words) as made:
+    words, goals = (text.texts_of(splits["train"], *of) for of in ((args.source, args.target), (args.target,)))
+    with models.source_of(args, "AutoModelForSeq2SeqLM", words, goals) as made:
         tokenizer = text.load_processor(made.model)
         texts.set_languages(tokenizer, args.source_lang, args.target_lang)
         agree = partial(text.bring_together, tokenizer=tokenizer, max_length=args.max_source_length)
@@ -71,7 +71,8 @@ def main(argv: list[str] | None = None, recipe: str = "translation") -> dict[str
         return scores | (target.sampled(predict(model, "sample", target.quick)) if args.eval_generated else {})
 
     metric = target.choose_metric(args.metric)
-    with training.faster_training(model, accelerator.device, rows["train"]):
+    kept = training.encoder_once(model, train, parts["validation"], accelerator, args)
+    with training.faster_training(model, accelerator.device, rows["train"]), kept:
         model, history = training.fit(
             model,
             train,

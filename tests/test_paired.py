@@ -85,7 +85,10 @@ def test_a_pair_learns_writes_and_is_loaded_like_any_run(bert, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (f"model_type: bert\nvocab_size: 99\n{SIZES}", "vocab_size is 99, and the encoder's tokenizer.* leave it out"),
+        (
+            f"model_type: bert\nvocab_size: 99\n{SIZES}",
+            "--decoder .*vocab_size is 99: the bytes and special tokens alone",
+        ),
         (
             "model_type: llama\nhidden_size: 32\n",
             "'llama' cannot be asked to attend to an encoder; bert",
@@ -110,7 +113,7 @@ def test_models_that_are_no_pair_are_refused_before_anything_is_read(bert, tmp_p
         check_pair(bert, "nowhere/at/all")
     with pytest.raises(InputError, match="none.yaml cannot be read"):
         check_pair(bert, "none.yaml")
-    with pytest.raises(InputError, match="has other tokens than the encoder"), paired_checkpoint(bert, translator):
+    with pytest.raises(InputError, match="'mbart' cannot be asked to attend"), paired_checkpoint(bert, translator):
         pass
     assert "makes encoder and decoder" in ScratchOptions(from_scratch="a.yaml", decoder="b").problems()[0]
 

@@ -21,8 +21,9 @@ class ScratchOptions(ModelOptions):
     """yaml file of a new model, in place of a pretrained one: model_type, sizes as its configuration spells them, and
     vocab_size; a tokenizer is trained on the training texts."""
     decoder: str | None = None
-    """Makes an encoder-decoder of model, an encoder: Hub id or folder of a decoder with the same tokens, or a yaml file
-    of a new one, as of from_scratch. Its cross attention is new."""
+    """Makes an encoder-decoder of model, an encoder: Hub id or folder of a decoder, which brings its tokenizer where
+    that has other tokens; or a yaml file of a new one, as of from_scratch, whose tokenizer is trained on the training
+    targets if the file has vocab_size, else is the encoder's. Its cross attention is new."""
 
     def problems(self) -> list[str]:
         """What is wrong with the values, one line each."""
@@ -35,13 +36,14 @@ class ScratchOptions(ModelOptions):
 
 
 @contextmanager
-def source_of(args: ScratchOptions, auto: str, texts: Iterable[str]) -> Iterator[Any]:
+def source_of(args: ScratchOptions, auto: str, texts: Iterable[str], targets: Iterable[str]) -> Iterator[Any]:
     """Give the arguments of a run with ``model`` a checkpoint: the named one, or one that is made while this lasts.
 
     Args:
         args: of the run, with its ``seed``.
         auto: Auto class of transformers for a new model.
         texts: that a new model's tokenizer is trained on.
+        targets: that a new decoder's is trained on.
 
     Raises:
         InputError: what is asked for cannot be made.
@@ -53,7 +55,7 @@ def source_of(args: ScratchOptions, auto: str, texts: Iterable[str]) -> Iterator
     if args.from_scratch is not None:
         made = new_checkpoint(args.from_scratch, auto, texts, seed, args.config_options)
     elif args.decoder is not None:
-        made = paired_checkpoint(str(args.model), args.decoder, seed)
+        made = paired_checkpoint(str(args.model), args.decoder, seed, targets)
     else:
         yield args
         return

@@ -11,6 +11,7 @@ from .adapter_files import base_of, is_adapter
 from .checkpoint import quietly
 from .checkpoint_files import check_model_folder
 from .configuration import load_config, one_line
+from .decoder_tokenizer import load_beside
 
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model")
 
@@ -49,12 +50,15 @@ def tokenizer_faults(folder: Path) -> list[str]:
 def load_tokenizer(name: str | Path, *, checked: bool = False) -> PreTrainedTokenizerBase:
     """Load the tokenizer of a checkpoint; an adapter that was saved without one has that of its base.
 
+    A decoder's own one is loaded beside it: see :mod:`.decoder_tokenizer`.
+
     Args:
         name: folder or Hub id.
         checked: whether the folder's files were looked at already.
 
     Raises:
-        InputError: it has none that can be loaded, where transformers would make one without a vocabulary.
+        InputError: it has none that can be loaded, where transformers would make one without a vocabulary; or the
+            decoder's is missing, or another.
     """
     if not checked:
         check_text_model(name)
@@ -75,7 +79,8 @@ def load_tokenizer(name: str | Path, *, checked: bool = False) -> PreTrainedToke
         raise InputError(f"model {str(name)!r}: model_max_length of its tokenizer is {longest!r}: expected a number")
     if not has_vocabulary(tokenizer):
         raise InputError(f"model {str(name)!r} has a tokenizer without a vocabulary: it needs its tokenizer.json")
-    return tokenizer
+    with quietly():
+        return load_beside(name, tokenizer)
 
 
 def has_vocabulary(tokenizer: PreTrainedTokenizerBase) -> bool:

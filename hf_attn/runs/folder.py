@@ -2,6 +2,7 @@
 
     run.json              versions, commit, hardware, seed, data fingerprint, time, throughput, memory, scores
     model.safetensors …   model and tokenizer, for ``from_pretrained`` and ``hf_attn.load``
+    decoder_tokenizer/    the tokenizer of a decoder that writes in tokens of its own
     predictions.parquet   id, label, prediction, probabilities of the test split
     unlabelled.parquet    the same, without label, of a test split that has none, or of --unlabeled
     validation.parquet    the same of the validation split, with --unlabeled
@@ -112,6 +113,7 @@ def finish(model: "PreTrainedModel", processor: Any, record: RunRecord, accelera
 
     from ..models import merge_lora
     from ..models.checkpoint import quietly
+    from ..models.decoder_tokenizer import save
 
     folder = Path(record.config.output_dir)
     failure: list[OSError | None] = [None]
@@ -120,7 +122,7 @@ def finish(model: "PreTrainedModel", processor: Any, record: RunRecord, accelera
         try:
             with quietly(), whole_folder(folder) as place:
                 plain.save_pretrained(place)
-                processor.save_pretrained(place)
+                save(processor, place)
                 saved = [folder / path.relative_to(place) for path in place.rglob("*") if path.is_file()]
             how = {"processes": accelerator.num_processes, "precision": accelerator.mixed_precision}
             describe(folder, record, saved=saved, **how)

@@ -11,24 +11,14 @@ from ..interface.foreign_files import read_json
 from ..interface.hub_connection import ask_again
 from ..interface.printable import without_tokens
 from ..models.checkpoint_files import check_model_folder
+from ..models.decoder_tokenizer import FOLDER as DECODER
 from ..training.run_files import PICTURES
 from .card import with_model_id
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-PUSHED = (
-    "README.md",
-    "LICENSE",
-    "LICENSE.md",
-    "LICENSE.txt",
-    "config.json",
-    "generation_config.json",
-    "model.safetensors",
-    "model-*-of-*.safetensors",
-    "model.safetensors.index.json",
-    "adapter_config.json",
-    "adapter_model.safetensors",
+TOKENIZER = (
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -43,6 +33,21 @@ PUSHED = (
     "spm.model",
     "source.spm",
     "target.spm",
+)
+PUSHED = (
+    "README.md",
+    "LICENSE",
+    "LICENSE.md",
+    "LICENSE.txt",
+    "config.json",
+    "generation_config.json",
+    "model.safetensors",
+    "model-*-of-*.safetensors",
+    "model.safetensors.index.json",
+    "adapter_config.json",
+    "adapter_model.safetensors",
+    *TOKENIZER,
+    *(f"{DECODER}/{name}" for name in TOKENIZER),
     "preprocessor_config.json",
     "processor_config.json",
 )
@@ -191,7 +196,7 @@ def refuse_secrets(folder: Path, files: list[str], token: str) -> None:
     if found := [name for name, text in texts.items() if KEYS.search(text)]:
         raise InputError(f"nothing was pushed: {', '.join(found)} holds what looks like a secret key; take it out")
     homes = re.compile("|".join(re.escape(f"{place}/") for place in _places(folder)))
-    described = [name for name in texts if name not in VOCABULARIES]
+    described = [name for name in texts if Path(name).name not in VOCABULARIES]
     if found := [name for name in described if homes.search(texts[name])]:
         raise InputError(
             f"nothing was pushed: {', '.join(found)} names a folder of this machine "

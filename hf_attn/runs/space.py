@@ -10,7 +10,7 @@ from ..errors import InputError
 from ..interface.foreign_files import read_json
 from ..tasks.predict import trained_task
 from .hub import check_access, check_folder, hub_errors, push
-from .usage import is_of_timm
+from .usage import config_of, is_of_timm
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -116,7 +116,7 @@ def space_files(folder: Path, repo_id: str, space_id: str, method: str) -> dict[
     one = task.input.NOUN
     noun = f"{'an' if one[0] in 'aeiou' else 'a'} {one}"
     about = ABOUT.format(model=repo_id, noun=noun, one=one)
-    needs = [*requirements(), *(["timm"] if is_of_timm(folder) else [])]
+    needs = [*requirements(), *(["timm"] if is_of_timm(config_of(folder)) else [])]
     pairs = task.input.trained_on_pairs(str(folder))
     return {
         "app.py": APP.format(model=repo_id, method=method, pairs=pairs),

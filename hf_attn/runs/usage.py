@@ -2,8 +2,9 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ..models.decoder_tokenizer import FOLDER, KEY
 from ..tasks.table import TASKS
 
 if TYPE_CHECKING:
@@ -15,8 +16,13 @@ def usage(folder: Path, record: "RunRecord") -> str:
     attention = record.config.attention
     own = attention or record.head
     task = TASKS[record.task]
+    loading = f'{KEY} = AutoTokenizer.from_pretrained(model_id, subfolder="{FOLDER}")\n'
+    beside = loading if KEY in config_of(folder) else ""
     code = (task.target.USAGE or task.input.USAGE).format(
-        auto=task.auto, trust=", trust_remote_code=True" if own else ""
+        auto=task.auto,
+        trust=", trust_remote_code=True" if own else "",
+        beside=beside,
+        writer=KEY if beside else "tokenizer",
     )
     if attention and is_own_variant(attention):
         saved = code_file_of(attention, folder).exists()
@@ -39,15 +45,20 @@ def usage(folder: Path, record: "RunRecord") -> str:
         )
     else:
         need = "The model has its architecture's own attention and loads with plain transformers."
-    if is_of_timm(folder):
+    if is_of_timm(config_of(folder)):
         need += " It runs on timm: `pip install timm`."
     return f"{need}\n\n```python\nimport hf_attn\n\nmodel_id = {json.dumps(folder.resolve().name)}\n{code}\n```"
 
 
-def is_of_timm(folder: Path) -> bool:
-    """Return whether the model, or the encoder below its head, is one of timm."""
+def config_of(folder: Path) -> dict[str, Any]:
+    """Return what config.json of a model holds; nothing where there is none."""
     path = folder / "config.json"
-    config = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    return found
+
+
+def is_of_timm(config: dict[str, Any]) -> bool:
+    """Return whether the model, or the encoder below its head, is one of timm, by its configuration."""
     return "timm_wrapper" in (config.get("model_type"), (config.get("backbone_config") or {}).get("model_type"))
 
 

@@ -232,7 +232,8 @@ class Targets(Protocol):
     COLUMNS: tuple[str, ...]
     """What an answer may hold."""
     USAGE: str
-    """The card's snippet, as an input has one, where that of the input does not fit; empty where it does."""
+    """The card's snippet, as an input has one, where that of the input does not fit; empty where it does. ``{beside}``
+    is a line that loads the tokenizer of a decoder, ``{writer}`` the name of what makes texts."""
 
     def encode(self, splits: DatasetDict, args: Any) -> tuple[DatasetDict, Target]:
         """Encode what is predicted, as the column ``labels``."""

@@ -8,6 +8,7 @@ __getattr__, __all__ = handed_on(
         "TrainConfig": "config",
         "augmented": "around",
         "collate_features": "probing",
+        "encoder_once": "frozen",
         "eval_loader": "loaders",
         "faster_training": "cpu",
         "fit": "loop",

@@ -13,10 +13,8 @@ from transformers import PreTrainedModel
 
 from ..data.batching import Collate
 from ..data.columns import UNLABELLED
-from ..interface import progress
 from ..models.probe import Probe
-from .evaluation import predict
-from .loaders import eval_loader
+from .frozen import run_once
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -81,8 +79,6 @@ def probe(
     head, keep = Probe(model), {}
     model.to(accelerator.device)  # type: ignore[arg-type]
     for split in (name for name in rows if name != UNLABELLED):
-        loader = eval_loader(rows[split], collate, accelerator, config)
-        bar = progress.bar(loader, desc=split, disable=not accelerator.is_main_process, leave=False)
-        found = predict(model, bar, accelerator, partial(below, head.head))
+        found = run_once(model, rows[split], collate, accelerator, config, partial(below, head.head), split)
         keep[split] = FeatureRows(found.outputs, np.asarray(found.labels), found.ids)
     return head, keep

@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import InputError
 from ..interface.foreign_files import read_json, read_text, read_yaml
 from ..interface.whole_files import STAGE, beside
+from ..models.decoder_tokenizer import FOLDER as DECODER
 from .run_lock import LOCK
 
 CONFIG, LOG, RECORD, CARD, PREDICTIONS = "config.yaml", "log.jsonl", "run.json", "README.md", "predictions.parquet"
@@ -85,7 +86,9 @@ def owned(folder: Path) -> tuple[list[Path], list[str]]:
     known = {str(name): value for name, value in known.items()} if isinstance(known, dict) else {}
     mine: list[Path] = []
     others = [
-        f"{name} is a symbolic link to a folder" for name in (CHECKPOINTS, FIGURES) if (folder / name).is_symlink()
+        f"{name} is a symbolic link to a folder"
+        for name in (CHECKPOINTS, FIGURES, DECODER)
+        if (folder / name).is_symlink()
     ]
     figures = [] if (folder / FIGURES).is_symlink() else [f"{FIGURES}/{name}.png" for name in PICTURES]
     shards = [path.name for path in folder.glob(SHARDS)]
@@ -137,7 +140,8 @@ def _checkpoints(folder: Path) -> tuple[list[Path], list[str]]:
 
 def _is_inside(name: str) -> bool:
     path = Path(name)
-    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and len(path.parts) == 1
+    inside = len(path.parts) == 1 or path.parts[:1] == (DECODER,) and len(path.parts) == 2
+    return inside and not path.is_absolute() and ".." not in path.parts
 
 
 def _is_log(path: Path) -> bool:

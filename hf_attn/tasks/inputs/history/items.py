@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 
 from ....attention.modeling_history import keys_of
-from ....attention.modes import evaluation_mode
 from ....interface import progress
+from ....training.evaluation import in_order, run
 from ..text.encoding import encode
 from ..text.prediction import in_batches
 from ..text.tokens import Padding
@@ -93,15 +92,13 @@ def with_states(made: Catalogue, model: PreTrainedModel, accelerator: Accelerato
         model: whose encoder it is, on its device.
         accelerator: of a run, whose precision it takes and whose first process shows how far it is.
     """
-    states = None
-    batches: Any = made
+    batches: Any = [{**batch, "ids": torch.tensor(numbers)} for numbers, batch in made]
     if accelerator is not None:
-        batches = progress.bar(list(made), desc="items", disable=not accelerator.is_main_process, leave=False)
-    precision = nullcontext() if accelerator is None else accelerator.autocast()
-    with evaluation_mode(model), torch.inference_mode(), precision:
-        for numbers, batch in batches:
-            on_device = {name: values.to(model.device) for name, values in batch.items()}
-            found = model.encode(**on_device).float().cpu()  # type: ignore[operator]
-            states = torch.zeros(len(made), found.shape[1]) if states is None else states
-            states[numbers] = found
-    return Catalogue(made.tokens, made.padding, made.keys, states)
+        batches = progress.bar(batches, desc="items", disable=not accelerator.is_main_process, leave=False)
+    precision = None if accelerator is None else accelerator.autocast()
+
+    def encode(model: Any, batch: dict[str, Tensor]) -> Tensor:
+        return cast("Tensor", model.encode(**batch))
+
+    found = in_order(run(model, batches, model.device, encode, precision))
+    return replace(made, states=torch.from_numpy(found.outputs))

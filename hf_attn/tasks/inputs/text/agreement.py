@@ -8,10 +8,10 @@ import logging
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from ....errors import InputError
-from ....models.input_length import embedding_rows, longest_input, nominal_length, plain, position_tables
+from ....models.input_length import embedding_rows, half, longest_input, nominal_length, plain, position_tables
 from .padding_read import tell_if_padding_is_read
 
 logger = logging.getLogger(__name__)
@@ -55,11 +55,13 @@ def bring_together(
         raise InputError(f"{tokenizer.name_or_path}: " + "; ".join(wrong))
     fit(tokenizer, model, max_length)
     add_rows(model, tokenizer)
-    config = model.config.get_text_config()
+    config = reading(model)
     if config.pad_token_id != tokenizer.pad_token_id and not counts_positions_by_padding(model):
         if config.pad_token_id is not None:
             logger.info("padding token %s of config.json is now %s", config.pad_token_id, tokenizer.pad_token_id)
-        config.pad_token_id = model.config.pad_token_id = tokenizer.pad_token_id
+        config.pad_token_id = tokenizer.pad_token_id
+        if half(model, "encoder") is plain(model):  # a decoder apart has padding of its own
+            model.config.pad_token_id = tokenizer.pad_token_id
     tell_if_padding_is_read(model, tokenizer)
     return tokenizer
 
@@ -101,9 +103,14 @@ def settings(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, max_len
     return found | ({"split_special_tokens": True} if getattr(tokenizer, "is_fast", False) else {})
 
 
+def reading(model: PreTrainedModel) -> PreTrainedConfig:
+    """Return the configuration of what reads texts: of a model made of two, the encoder's."""
+    return half(model, "encoder").config.get_text_config()
+
+
 def counts_positions_by_padding(model: PreTrainedModel) -> bool:
     """Whether positions are counted from the tokens that are no padding, as RoBERTa's are."""
-    return any(getattr(table, "padding_idx", None) is not None for table in position_tables(model))
+    return any(getattr(table, "padding_idx", None) is not None for table in position_tables(half(model, "encoder")))
 
 
 def padding_side(model: PreTrainedModel) -> str:
@@ -114,7 +121,7 @@ def padding_side(model: PreTrainedModel) -> str:
 def input_names(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[str]:
     """Return which of a tokenizer's outputs the model takes; token types only where it has embeddings for two."""
     parameters = inspect.signature(plain(model).forward).parameters
-    config = model.config.get_text_config()
+    config = reading(model)
     types = getattr(config, "type_vocab_size", 2 if config.model_type.endswith("xlnet") else 0)
     takes = [name for name in tokenizer.model_input_names if name in parameters]
     return [name for name in takes if name != "token_type_ids" or types > 1]
@@ -123,7 +130,7 @@ def input_names(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> l
 def padding_token(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> str | None:
     """Return a token that can pad: the one that the configuration names, else the end, the unknown or the start one."""
     names = vocabulary_size(tokenizer)
-    stated = model.config.get_text_config().pad_token_id
+    stated = reading(model).pad_token_id
     if isinstance(stated, int) and 0 <= stated < names:
         return str(tokenizer.convert_ids_to_tokens(stated))
     counted = [tokenizer.eos_token] if counts_ends(model) else []
@@ -144,7 +151,7 @@ def vocabulary_faults(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
     added = set(tokenizer.added_tokens_decoder)
     if any(token not in added for token in range(known, own)):
         return [f"the tokenizer has {own:,} tokens and the model {known:,}: it is the tokenizer of another model"]
-    pads = model.config.get_text_config().pad_token_id, tokenizer.pad_token_id
+    pads = reading(model).pad_token_id, tokenizer.pad_token_id
     if own < 0.9 * known:
         logger.warning("the tokenizer has %s tokens and the model %s: is it this model's?", f"{own:,}", f"{known:,}")
     elif None not in pads and pads[0] != pads[1] and counts_positions_by_padding(model):
@@ -162,7 +169,7 @@ def add_rows(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None
 
 def padding(model: PreTrainedModel) -> int | None:
     """Return the token id that a trained model knows as padding; None where it has none that it can embed."""
-    pad, known = model.config.get_text_config().pad_token_id, embedding_rows(model)
+    pad, known = reading(model).pad_token_id, embedding_rows(model)
     return pad if isinstance(pad, int) and 0 <= pad < (known or pad + 1) else None
 
 

@@ -15,6 +15,7 @@ from ....attention import attention_layers, attention_map, supported
 from ....errors import InputError
 from ....interface.plotting import Picture, canvas, shorten, styled
 from ....interface.printable import printable
+from ....models.decoder_tokenizer import writer
 from ....models.prefixes import prefix_of
 from .encoding import located
 from .examples import typical
@@ -123,7 +124,7 @@ def align(
         tokenizer: of the model.
         source: what is read.
         written: what is written, by the model or by another.
-        targets: the tokenizer of what is written; by default the same.
+        targets: the tokenizer of what is written; by default the one beside, or the same.
         label: what should have been written.
 
     Raises:
@@ -134,7 +135,7 @@ def align(
         raise InputError(f"{type(model).__name__} has no cross attention that can be seen")
     prefix = prefix_of(model)
     read, places = located(tokenizer, prefix + source)
-    said, ends = located(targets or tokenizer, written)
+    said, ends = located(targets or writer(tokenizer, model.config), written)
     start = model.generation_config.decoder_start_token_id or model.config.decoder_start_token_id
     inputs = {name: torch.tensor([values], device=model.device) for name, values in read.items()}
     inputs["decoder_input_ids"] = torch.tensor([[start, *said["input_ids"][:-1]]], device=model.device)

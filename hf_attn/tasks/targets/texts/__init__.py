@@ -9,10 +9,10 @@ predictions = hf_attn.predict(model_id, ["a text"])
 from transformers import {auto}, AutoTokenizer
 
 tokenizer = AutoTokenizer.from_pretrained(model_id)
-model = {auto}.from_pretrained(model_id{trust})
+{beside}model = {auto}.from_pretrained(model_id{trust})
 written = model.generate(**tokenizer(["a text"], return_tensors="pt"))
-texts = tokenizer.batch_decode(written, skip_special_tokens=True)"""
-"""How a model is used, as :data:`tasks.inputs.text.USAGE`."""
+texts = {writer}.batch_decode(written, skip_special_tokens=True)"""
+"""How a model is used, as that of ``tasks.inputs.text``; ``beside`` loads a decoder's tokenizer, ``writer`` decodes."""
 
 __getattr__, __all__ = handed_on(
     __name__,

@@ -48,9 +48,9 @@ def explained(
     if other is not None:
 
         def encode(texts: list[str], **how: Any) -> Any:
-            return tokenizer(text_target=texts, **how)
+            return target.tokenizer(text_target=texts, **how)
 
-        place, token = differing(tokenizer, ids, said.text, (start, end), tokens, other, encode)
+        place, token = differing(target.tokenizer, ids, said.text, (start, end), tokens, other, encode)
         places, chosen = [place, place], [ids[place], token]
     begun = torch.tensor([[model.generation_config.decoder_start_token_id, *ids[:-1]]], device=model.device)
 

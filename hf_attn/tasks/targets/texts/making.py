@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ....errors import InputError
+from ....models.decoder_tokenizer import writer
 from ....models.input_length import half, plain, positions
 from ....models.prefixes import tell_unprefixed
 from . import generation
@@ -87,7 +88,7 @@ def made(task: str, args: Options, tokenizer: Any, model: nn.Module, seed: int =
     Args:
         task: ``translation`` or ``summarization``.
         args: of the run; with ``source_prefix`` of the sources.
-        tokenizer: with its languages set.
+        tokenizer: with its languages set, and a decoder's own one beside it.
         model: loaded, with adapters or without.
         seed: of sampling.
 
@@ -96,6 +97,7 @@ def made(task: str, args: Options, tokenizer: Any, model: nn.Module, seed: int =
             that do not go together.
     """
     inner: Any = plain(model)
+    tokenizer = writer(tokenizer, inner.config)
     target_tokenizer = of_targets(tokenizer)
     example = list(target_tokenizer("a")["input_ids"])
     end = _end(inner, tokenizer, example)
