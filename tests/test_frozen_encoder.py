@@ -3,6 +3,7 @@
 import json
 import logging
 
+import forked
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -40,11 +41,19 @@ def passes(monkeypatch):
     return seen
 
 
-def train(place, run, *more, freeze=r"^encoder\."):
+def arguments(place, run, *more, freeze=r"^encoder\."):
     argv = ["--model", place / "bert", "--decoder", place / "decoder.yaml", "--dataset", place / "data"]
     argv += ["--output_dir", run, "--epochs", "3", "--lr", "1e-2", "--batch_size", "8", "--max_new_tokens", "4"]
     argv += ["--precision", "no", "--log_every", "1", *(["--freeze", freeze] if freeze else []), *more]
-    translation.main([str(word) for word in argv])
+    return [str(word) for word in argv]
+
+
+def train(place, run, *more, **options):
+    translation.main(arguments(place, run, *more, **options))
+    return logged(run)
+
+
+def logged(run):
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     return {name: [line[name] for line in lines if name in line] for name in ("loss", "validation/loss", "test/bleu")}
 
@@ -100,3 +109,10 @@ def test_the_encoder_is_as_it_was_afterwards(place, tmp_path, monkeypatch):
     monkeypatch.setattr(frozen, "frozen_encoder", lambda model: seen.append(found(model)) or seen[-1])
     train(place, tmp_path / "run")
     assert "forward" not in vars(seen[0])
+
+
+def test_two_processes_train_as_one(place, tmp_path):
+    said = forked.run(translation.main, arguments(place, tmp_path / "two", "--batch_size", "4"), tmp_path / "said", 2)
+    assert "its states are kept" in said
+    one, two = train(place, tmp_path / "one"), logged(tmp_path / "two")
+    assert one["loss"] == pytest.approx(two["loss"], rel=1e-4) and len(one["loss"]) == 30

@@ -13,9 +13,9 @@ from ..errors import InputError
 from .checkpoint import quietly
 from .checkpoint_files import check_model_folder
 from .configuration import load_config, one_line
-from .decoder_tokenizer import KEY, digest, put_beside, save
+from .decoder_tokenizer import KEY, digest, put_beside
 from .new_tokenizer import train_tokenizer
-from .scratch import read_architecture, tell_small_weights
+from .scratch import read_architecture, save_made, tell_small_weights
 from .tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
@@ -86,8 +86,7 @@ def paired_checkpoint(encoder: str, decoder: str, seed: int = 0, targets: Iterab
         if writes is not tokenizer:
             setattr(model.config, KEY, digest(writes))
             put_beside(tokenizer, writes)
-        model.save_pretrained(folder)
-        save(tokenizer, Path(folder))
+        save_made(model, tokenizer, Path(folder))
         yield Path(folder)
 
 

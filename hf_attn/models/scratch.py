@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, nearest
 from .configuration import one_line, set_options
+from .decoder_tokenizer import save
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig, PreTrainedTokenizerFast
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 log = logging.getLogger(__name__)
 
@@ -140,6 +141,12 @@ def new_checkpoint(
                 model = auto_class.from_config(config)
         except (ValueError, TypeError, RuntimeError, AttributeError, ArithmeticError) as error:
             raise InputError(f"--from_scratch {file}: no model can be made of it: {one_line(error)}") from error
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
+        save_made(model, tokenizer, Path(folder))
         yield Path(folder)
+
+
+def save_made(model: PreTrainedModel, tokenizer: Any, folder: Path) -> None:
+    """Save a model that was just made in a folder of this process; transformers would write on the first one alone."""
+    vars(model)["should_save_on_this_rank"] = lambda is_main_process: True
+    model.save_pretrained(folder)
+    save(tokenizer, folder)
