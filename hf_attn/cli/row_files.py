@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..interface.printable import one_line
 from ..interface.whole_files import whole
 
 OUTPUTS = (".jsonl", ".parquet")
@@ -85,8 +86,9 @@ class RowWriter:
         try:
             self._parquet.write_table(table.cast(self._parquet.schema))
         except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise InputError(f"a column of the file changes its type ({reason}): write a .jsonl file") from None
+            raise InputError(
+                f"a column of the file changes its type ({one_line(error)}): write a .jsonl file"
+            ) from None
 
 
 def column(name: str, values: list[Any], kind: Any = None) -> Any:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..interface.printable import one_line
 from .columns import listing
 from .reading import Rows, refuse_duplicates
 
@@ -23,8 +24,7 @@ def read_parquet(path: Path) -> Rows:
         refuse_duplicates(pyarrow.parquet.read_schema(path).names, str(path))
         table = pyarrow.parquet.read_table(path, memory_map=True)
     except (pyarrow.ArrowInvalid, pyarrow.ArrowIOError, pyarrow.ArrowNotImplementedError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path} is not a parquet file, or it is cut short or damaged: {reason}") from None
+        raise InputError(f"{path} is not a parquet file, or it is cut short or damaged: {one_line(error)}") from None
     return plain(table)
 
 
@@ -40,8 +40,9 @@ def read_arrow(path: Path) -> Rows:
             source.seek(0)
             table = pyarrow.ipc.open_stream(source).read_all()
     except (pyarrow.ArrowInvalid, pyarrow.ArrowIOError, pyarrow.ArrowNotImplementedError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path} is not an Arrow file or stream, or it is cut short or damaged: {reason}") from None
+        raise InputError(
+            f"{path} is not an Arrow file or stream, or it is cut short or damaged: {one_line(error)}"
+        ) from None
     refuse_duplicates(table.schema.names, str(path))
     return plain(table)
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..errors import InputError, nearest
-from ..interface.printable import without_tokens
 
 SHOWN = 5
 IDS = re.compile(r"((.*[_\W])?(id|ids|idx|index|uid|guid|uuid)|.*[a-z]I[dD]s?|Id|ID)")
@@ -31,11 +30,6 @@ def id_columns(split: Any, used: Sequence[str | None] = ()) -> dict[str, list[An
 def quoted(items: Iterable[Any]) -> str:
     """The first few names, as Python writes them: a blank at the end is seen."""
     return listing([repr(item) for item in items])
-
-
-def one_line(error: Exception) -> str:
-    """What another library says, on one line, not too long and without tokens."""
-    return without_tokens(" ".join(str(error).split()))[:300]
 
 
 def labelled(splits: Any) -> Any:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..interface.printable import one_line
 from .charsets import advice, guess, seen_wrong
 from .reading import HALF, SURROGATE, without_surrogates
 from .signatures import disguised
@@ -53,8 +54,9 @@ def read_bytes(path: Path) -> bytes:
                 if total > most:
                     raise InputError(f"{path} unpacks to more than {most:,} bytes: unpack it yourself if that is right")
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path} does not unpack as {kind}: {reason}: fetch it anew, or unpack it first") from None
+        raise InputError(
+            f"{path} does not unpack as {kind}: {one_line(error)}: fetch it anew, or unpack it first"
+        ) from None
     return b"".join(parts)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
+from ..interface.printable import one_line
 from .depth import DEPTHS, eight_bits, is_deep, is_wide, lower_bytes, sixteen_bits, white_of
 from .paths import no_path
 from .signatures import disguised
@@ -165,5 +166,4 @@ def _reason(error: Exception) -> str:
         return "too large for the memory"
     if isinstance(error, OSError) and error.errno:
         return f"cannot be read ({error.strerror})"
-    text = " ".join(str(error).split())[:120]
-    return f"damaged or cut short ({text or type(error).__name__})"
+    return f"damaged or cut short ({one_line(error, most=120)})"

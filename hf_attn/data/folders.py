@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from ..interface.printable import one_line
 from . import origin
 from .class_folders import visible
-from .columns import listing, one_line, refuse
+from .columns import listing, refuse
 from .contents import extension, stem
 from .files import READERS, SPLITS, read_files, split_of
 from .holdings import holdings

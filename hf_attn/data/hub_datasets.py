@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..interface.hub_connection import use_cache_if_unreachable
-from .columns import one_line
+from ..interface.printable import one_line
 
 if TYPE_CHECKING:
     from datasets import Dataset

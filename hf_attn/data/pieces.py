@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from ..interface.printable import one_line
 from .arrow_files import plain
 from .column_types import arrow_type, convert, goals_of, seen_in
 from .contents import COMPRESSED, extension, opened
@@ -184,8 +185,7 @@ def _lines(path: Path, encoding: str | None) -> Iterator[list[str]]:
         named = encoding or "UTF-8"
         raise InputError(f"{path} is not {named} (below line {done}: {error}): name its own by --encoding") from None
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path} cannot be read below line {done}: {reason}") from None
+        raise InputError(f"{path} cannot be read below line {done}: {one_line(error)}") from None
 
 
 def _header(lines: list[str]) -> int:
@@ -227,5 +227,4 @@ def _of_parquet(path: Path) -> Iterator[Rows]:
             at += len(batch)
             yield rows
     except (pyarrow.ArrowInvalid, pyarrow.ArrowIOError, pyarrow.ArrowNotImplementedError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path} is not a parquet file, or it is cut short or damaged: {reason}") from None
+        raise InputError(f"{path} is not a parquet file, or it is cut short or damaged: {one_line(error)}") from None

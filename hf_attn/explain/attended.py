@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..interface.plotting import Picture
+from ..interface.printable import one_line
 from ..tasks.predict import outputs, target_of
 from ..tasks.table import task_of
 from ..training.evaluation import Predictions
@@ -76,6 +77,6 @@ def shown(model: PreTrainedModel, examples: Examples, target: Target, prediction
     try:
         seen = examples.attended(model, rows, [one.said for one in said], [one.true for one in said])
     except Exception as error:  # the model is trained and not saved yet: a picture must not cost it
-        logger.warning("no picture of where the model attends: %s", " ".join(str(error).split()))
+        logger.warning("no picture of where the model attends: %s", one_line(error))
         seen = []
     return Shown([*pictures, *examples.pictures(seen)], examples.text(seen))

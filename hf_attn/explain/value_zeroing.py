@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from ..attention.modes import evaluation_mode
 from ..attention.watching import SeenCall, seeing_attention
-from ..data.columns import one_line
 from ..errors import InputError
+from ..interface.printable import one_line
 from .attentions import of_row
 from .found import Found
 from .seen_layers import joined, names_of, order_of

@@ -105,7 +105,7 @@ def _add(group: Any, field: dataclasses.Field, hint: Any, text: str) -> None:
     group.add_argument(f"--{field.name}", **options)
 
 
-def one_line(error: object) -> str:
+def reworded(error: object) -> str:
     """A parser's message on one line, in the words of the command line: what was given, what was expected."""
     text = " ".join(str(error).split())
     for pattern, template in (

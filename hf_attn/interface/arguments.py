@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from ..errors import InputError
-from .argument_parser import arguments_of, is_required, make_parser, one_line, type_hints
+from .argument_parser import arguments_of, is_required, make_parser, reworded, type_hints
 from .foreign_files import read_yaml
 from .printable import printable, without_tokens
 
@@ -55,7 +55,7 @@ def parse(cls: type[Config], argv: Sequence[str] | None = None, *, recipe: str) 
     try:
         chosen = parser.parse_args(flags, namespace=parser.parse_object(values))
     except jsonargparse.ArgumentError as error:
-        raise InputError("; ".join(_bad_values(parser, values, flags)) or one_line(error)) from None
+        raise InputError("; ".join(_bad_values(parser, values, flags)) or reworded(error)) from None
     missing = [f"--{field.name}" for field in arguments_of(cls) if is_required(field) and chosen[field.name] is None]
     if missing:
         raise InputError(f"missing: {', '.join(missing)}; --help says what they are")
@@ -222,7 +222,7 @@ def _bad_values(parser: ArgumentParser, values: dict[str, Any], flags: list[str]
         try:
             parser.parse_object(piece) if isinstance(piece, dict) else parser.parse_args(piece)
         except jsonargparse.ArgumentError as error:
-            mistakes.append(one_line(error))
+            mistakes.append(reworded(error))
     return mistakes
 
 

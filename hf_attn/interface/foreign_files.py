@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from .printable import one_line
 
 MOST_BYTES = 64 << 20
 DEEPEST = 100
@@ -48,7 +49,7 @@ def read_json(path: Path) -> Any:
     except json.JSONDecodeError as error:
         raise InputError(f"line {error.lineno} is not JSON: {error.msg}") from None
     except ValueError as error:  # a number of thousands of digits
-        raise InputError(" ".join(str(error).split())[:200]) from None
+        raise InputError(one_line(error)) from None
     _refuse_deep(value)
     return value
 

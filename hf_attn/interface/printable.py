@@ -20,3 +20,8 @@ def without_tokens(text: object, *tokens: str | None) -> str:
         if token and len(token) >= 8:
             shown = shown.replace(token, HIDDEN)
     return TOKEN.sub(HIDDEN, shown)
+
+
+def one_line(error: object, *tokens: str | None, most: int = 300) -> str:
+    """What another library says, on one line of ``most`` characters and without tokens; its type if it says nothing."""
+    return without_tokens(" ".join(str(error).split()), *tokens)[:most] or type(error).__name__

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .printable import one_line
+
 STAGE = ".unfinished"
 
 
@@ -85,7 +87,7 @@ def as_os_error(error: Exception, what: str) -> OSError:
         what: the message, with ``{reason}`` where the operating system's word goes.
     """
     cause = error.__context__ if isinstance(error.__context__, OSError) and not isinstance(error, OSError) else error
-    text = " ".join(str(cause).split())
+    text = one_line(cause)
     code = getattr(cause, "errno", None)
     if code is None:
         found = re.search(r"code: (\d+)|os error (\d+)", text)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..attention import swap_attention
 from ..errors import InputError
+from ..interface.printable import one_line
 from .adapter_files import PREFIX, WEIGHTS, base_of, task_of, weight_shapes
 from .checkpoint import load_whole, quietly, tell_rows
-from .configuration import load_config, one_line
+from .configuration import load_config
 from .input_length import embedding_rows
 from .own_head import OwnHead, order_as_named
 from .trainable import head_modules

@@ -17,7 +17,8 @@ from ..attention.dispatch import SLOT
 from ..attention.saveable import check_saveable
 from ..attention.unsaved import name_unsaved
 from ..errors import InputError
-from .configuration import answer_by_name, load_config, one_line, set_options
+from ..interface.printable import one_line
+from .configuration import answer_by_name, load_config, set_options
 from .direction import see_both_sides
 from .own_head import UNNAMED, OwnHead, follow_names
 from .task_class import class_for

@@ -10,6 +10,7 @@ from transformers import AutoConfig, PreTrainedConfig
 from ..attention.saveable import nested_configs
 from ..errors import InputError, nearest
 from ..interface.hub_connection import optional_file, use_cache_if_unreachable
+from ..interface.printable import one_line
 from .adapter_files import CONFIG
 
 logger = logging.getLogger(__name__)
@@ -61,8 +62,3 @@ def answer_by_name(name: str, config: PreTrainedConfig) -> None:
         part.return_dict = True
     if found:
         logger.info("%s: return_dict: false of its configuration is dropped: outputs are read by their names", name)
-
-
-def one_line(error: Exception) -> str:
-    """Return the start of a message, on one line."""
-    return " ".join(str(error).split())[:300]

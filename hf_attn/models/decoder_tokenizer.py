@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .configuration import one_line
+from ..interface.printable import one_line
 
 FOLDER = "decoder_tokenizer"
 """Where it is saved, in the folder of the model."""

@@ -13,8 +13,8 @@ from transformers import AutoImageProcessor, PreTrainedModel
 from transformers.modeling_outputs import ModelOutput
 
 from ..errors import InputError
+from ..interface.printable import one_line
 from .adapter_files import base_of, is_adapter
-from .configuration import one_line
 
 logger = logging.getLogger(__name__)
 

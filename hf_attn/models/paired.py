@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from ..interface.printable import one_line
 from .checkpoint import quietly
 from .checkpoint_files import check_model_folder
-from .configuration import load_config, one_line
+from .configuration import load_config
 from .decoder_tokenizer import KEY, digest, put_beside
 from .new_tokenizer import train_tokenizer
 from .scratch import read_architecture, save_made, tell_small_weights

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import torch
 
 from ..errors import InputError
+from ..interface.printable import one_line
 from .checkpoint import checkpoint_config, from_checkpoint, head_options, load_whole
-from .configuration import one_line, set_options
+from .configuration import set_options
 from .trainable import Lora, add_lora, freeze, train_in_float32
 
 if TYPE_CHECKING:

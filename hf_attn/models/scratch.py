@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, nearest
-from .configuration import one_line, set_options
+from ..interface.printable import one_line
+from .configuration import set_options
 from .decoder_tokenizer import save
 
 if TYPE_CHECKING:

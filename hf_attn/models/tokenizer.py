@@ -7,10 +7,11 @@ from pathlib import Path
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from ..errors import InputError
+from ..interface.printable import one_line
 from .adapter_files import base_of, is_adapter
 from .checkpoint import quietly
 from .checkpoint_files import check_model_folder
-from .configuration import load_config, one_line
+from .configuration import load_config
 from .decoder_tokenizer import load_beside
 
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 from ..errors import InputError
 from ..interface.foreign_files import read_json
 from ..interface.hub_connection import ask_again
-from ..interface.printable import without_tokens
+from ..interface.printable import one_line, without_tokens
 from ..models.checkpoint_files import check_model_folder
 from ..models.decoder_tokenizer import FOLDER as DECODER
 from ..training.run_files import PICTURES
@@ -219,11 +219,6 @@ def hub_errors(repo_id: str, folder: Path | None = None, token: str | None = Non
         explain(error, repo_id, folder, token)
 
 
-def one_line(error: Exception, token: str | None) -> str:
-    """Return what an exception says, without the token."""
-    return without_tokens(" ".join(str(error).split()), token)
-
-
 def explain(error: Exception, repo_id: str, folder: Path | None, token: str | None = None) -> NoReturn:
     """Raise the InputError that says what an exception of the Hub's client means; another as it is, but for tokens."""
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
@@ -249,6 +244,6 @@ def explain(error: Exception, repo_id: str, folder: Path | None, token: str | No
         raise InputError(
             f"the Hub cannot be reached ({reason}): {kept} `hf-attn push {folder or 'RUN'} {repo_id}`"
         ) from None
-    if one_line(error, token) != " ".join(str(error).split()):
+    if without_tokens(error, token) != str(error):
         raise RuntimeError(f"{type(error).__name__}: {one_line(error, token)}") from None
     raise error

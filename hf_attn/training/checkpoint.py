@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from ..errors import InputError
+from ..interface.printable import one_line
 from ..interface.whole_files import as_os_error, flush
 from . import resuming
 from .ema import EMA
@@ -220,8 +221,9 @@ def _same_model(path: Path, shapes: dict[str, tuple[int, ...]], model: nn.Module
 
 
 def _damaged(path: Path, error: Exception) -> InputError:
-    reason = " ".join(str(error).split())
-    return InputError(f"checkpoint {path} cannot be read ({reason}); delete it to resume from the one before it")
+    return InputError(
+        f"checkpoint {path} cannot be read ({one_line(error)}); delete it to resume from the one before it"
+    )
 
 
 def _not_written(path: Path, error: Exception) -> OSError:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from ...data.columns import one_line
 from ...errors import InputError
+from ...interface.printable import one_line
 
 if TYPE_CHECKING:
     from torch import Tensor

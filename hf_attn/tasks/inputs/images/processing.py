@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from ....errors import InputError
+from ....interface.printable import one_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -96,8 +97,9 @@ class Processing:
                 made.append(np.asarray(self.pixels([probe])[0]))
                 self.processor(images=[probe])
             except Exception as error:
-                line = " ".join(str(error).split())[:200]
-                raise InputError(f"the image processor {what} does not run on an image in colour: {line}") from None
+                raise InputError(
+                    f"the image processor {what} does not run on an image in colour: {one_line(error)}"
+                ) from None
         shapes = {array.shape for array in made}
         if len(shapes) > 1 or made[0].ndim != 3 or made[0].shape[0] != 3 or made[0].dtype != np.uint8:
             images = all(len(shape) == 3 and shape[0] == 3 for shape in shapes)

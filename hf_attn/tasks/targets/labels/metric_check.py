@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ....errors import InputError, nearest
+from ....interface.printable import one_line
 from .metrics import Metric, Outcome
 
 
@@ -44,8 +45,7 @@ def evaluate_metric(
                 raise
             found = metric.compute(**values, average="macro")
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"metric '{name}' of evaluate does not take {kind} predictions: {reason}") from None
+        raise InputError(f"metric '{name}' of evaluate does not take {kind} predictions: {one_line(error)}") from None
     return {key: float(value) for key, value in found.items() if np.ndim(value) == 0 and not isinstance(value, str)}
 
 
@@ -60,5 +60,5 @@ def _load(name: str, kind: str, config: str | None, known: tuple[str, ...]) -> A
         # in memory: a file of its own costs half a second of waiting for its lock at each computation
         return evaluate.load(name, config_name=config, keep_in_memory=True)
     except Exception as error:
-        reason = " ".join(str(error).split())[:150]
+        reason = one_line(error, most=150)
         raise InputError(f"{own}, and evaluate does not load it, from a folder or the Hub: {reason}") from None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ....errors import InputError
+from ....interface.printable import one_line
 from ....models.input_length import plain
 
 if TYPE_CHECKING:
@@ -31,9 +32,8 @@ def start_token(model: nn.Module, labels: list[int]) -> int:
     try:
         return int(_shifted(inner, given)[0, 0])
     except (ValueError, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:200]
         raise InputError(
-            f"{type(inner).__name__} does not say what its decoder starts with ({reason}): give it by "
+            f"{type(inner).__name__} does not say what its decoder starts with ({one_line(error)}): give it by "
             "--config_options '{\"decoder_start_token_id\": ID}'"
         ) from None
 
