@@ -13,7 +13,9 @@ from hf_attn.errors import InputError
 from hf_attn.interface.arguments import parse
 from hf_attn.recipes.recommendation import Config
 from hf_attn.tasks.inputs import history
+from hf_attn.tasks.inputs.history.given_files import read_files
 from hf_attn.tasks.inputs.history.past import seen_by
+from hf_attn.tasks.inputs.text.given import trained_columns
 from hf_attn.tasks.targets import preferences
 
 
@@ -378,3 +380,13 @@ def test_codes_for_not_rated_are_told(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         loaded(save_interactions(tmp_path, table))
     assert "have 0 in 'rating', apart from all others (1 to 5): where it means not rated" in caplog.text
+
+
+def test_the_separator_of_training_divides_histories_that_are_predicted(tmp_path):
+    (tmp_path / "run.json").write_text(json.dumps({"arguments": {"separator": "; ", "history": "past"}}))
+    pd.DataFrame({"past": ["a film; another"], "candidate": ["a third"]}).to_csv(tmp_path / "rows.csv", index=False)
+    trained = trained_columns(str(tmp_path), history.COLUMNS)
+    found = read_files([str(tmp_path / "rows.csv")], trained=trained).inputs
+    assert [one["history"] for one in found] == [["a film", "another"]]
+    asked = read_files([str(tmp_path / "rows.csv")], trained=trained, separator=" f").inputs
+    assert [one["history"] for one in asked] == [["a", "ilm; another"]]

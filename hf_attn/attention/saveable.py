@@ -6,6 +6,8 @@ from typing import Any
 
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from ..interface.printable import one_line
+
 logger = logging.getLogger(__name__)
 
 
@@ -51,6 +53,6 @@ def check_saveable(model: PreTrainedModel) -> None:
         try:
             check()
         except Exception as error:  # whatever the settings' own checks raise
-            wrong.append(f"{name}: {' '.join(str(error).split())[:300]}")
+            wrong.append(f"{name}: {one_line(error)}")
     if wrong:
         raise ValueError(f"the configuration of {type(model).__name__} could not be saved: {'; '.join(wrong)}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from ..interface.printable import one_line
 from .arrow_files import read_arrow, read_parquet
 from .column_types import settle
 from .contents import COMPRESSED, extension, read_text
@@ -58,14 +59,19 @@ def split_of(name: str) -> str | None:
 
 
 def read(
-    path: Path, *, delimiter: str | None = None, encoding: str | None = None, texts: Collection[str | None] = ()
+    path: Path,
+    *,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    texts: Collection[str | None] = (),
+    lines: str | None = None,
 ) -> Dataset:
     """Read the rows of one file into memory; see :func:`read_files`.
 
     Raises:
         InputError: as there, or the file holds several splits.
     """
-    found = read_files([path], delimiter=delimiter, encoding=encoding, texts=texts)[0]
+    found = read_files([path], delimiter=delimiter, encoding=encoding, texts=texts, lines=lines)[0]
     if set(found) != {""}:
         raise InputError(f"{path} holds several splits ({', '.join(found)}): give a file of rows")
     return found[""]
@@ -162,5 +168,5 @@ def as_dataset(rows: Rows, path: Path, split: str | bool = False) -> Dataset:
     try:
         made = Dataset(rows.table)
     except ValueError as error:  # a type of arrow that datasets does not have
-        raise InputError(f"{path} has a column that cannot be read: {' '.join(str(error).split())}") from None
+        raise InputError(f"{path} has a column that cannot be read: {one_line(error)}") from None
     return mark(made, f"{path.name} ({split})" if split else path.name, rows.unit, rows.numbers, rows.unusable)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..interface.printable import one_line
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ def _mixed(name: str, values: list[Any], numbers: Sequence[int], unit: str, erro
         long = next((value for value in values if isinstance(value, int) and not -(2**63) <= value < 2**63), "such")
         return f"column '{name}' holds whole numbers of more than 64 bits ({long}): write them as text"
     if len(first) == 1:
-        return f"column '{name}' cannot be used: {' '.join(str(error).split())}"
+        return f"column '{name}' cannot be used: {one_line(error)}"
     found = " and ".join(f"{kind} ({unit} {number})" for kind, number in first.items())
     return f"column '{name}' mixes {found}: give each column values of one type"
 

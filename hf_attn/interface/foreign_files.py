@@ -83,7 +83,7 @@ def _plain_yaml(text: str) -> Any:
     except InputError:
         raise
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that is none
-        raise InputError(f"it is not plain YAML ({' '.join(str(error).split())[:200]})") from None
+        raise InputError(f"it is not plain YAML ({one_line(error)})") from None
 
 
 def _plain_loader() -> type:

@@ -14,6 +14,7 @@ from ..attention.modeling_attention_head import AttentionHeadForImageClassificat
 from ..attention.pooling import HEADS
 from ..attention.unsaved import name_unsaved
 from ..errors import InputError
+from ..interface.printable import one_line
 from .checkpoint import from_checkpoint, load_whole
 from .task_class import POOLED
 
@@ -78,7 +79,7 @@ def load_with_head(
     except InputError:
         raise
     except (OSError, ValueError, ImportError) as error:
-        raise InputError(f"{name}: {' '.join(str(error).split())[:300]}") from error
+        raise InputError(f"{name}: {one_line(error)}") from error
     new = (key for key, _ in model.named_parameters() if not key.startswith(f"{model.base_model_prefix}."))
     logger.info("new parameters: %s", ", ".join(sorted(new)))
     return name_unsaved(model, f"head {head.name!r} on {name}").eval()

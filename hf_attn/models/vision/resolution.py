@@ -12,6 +12,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from ...attention.backbones import encoder_options
 from ...attention.modes import evaluation_mode
 from ...errors import InputError
+from ...interface.printable import one_line
 
 TABLES = ("position_embeddings", "position_embedding")
 
@@ -128,7 +129,7 @@ def try_image(model: PreTrainedModel, height: int, width: int, instead: str = "a
     except (RuntimeError, ValueError, AssertionError) as error:
         raise InputError(
             f"{type(model).__name__} does not run on images of {height} × {width} pixels "
-            f"({' '.join(str(error).split())[:250]}): choose {instead}"
+            f"({one_line(error)}): choose {instead}"
         ) from error
 
 

@@ -37,7 +37,7 @@ def read_files(
         history: column of the histories in the file, ``history`` by default.
         candidate: column of the candidates, ``candidate`` by default.
         ratings: column of the ratings of the histories; ``ratings`` where there is one.
-        separator: between the texts of a history that is one text.
+        separator: between the texts of a history that is one text; that of training by default.
         trained: columns of training; see :func:`.text.reading.read_files`.
         delimiter: between the fields of a csv or tsv file.
         encoding: of a file of text; UTF-8 by default.
@@ -64,7 +64,7 @@ def read_files(
     rating = column_of(table, "ratings", ratings, trained, "ratings" if "ratings" in table.column_names else None)
     refuse(missing({given[0]: table}, [*names.values(), rating]))
     refuse(why for name in names.values() if (why := unusable(table, name)))
-    histories = histories_of(table, names["history"], separator)
+    histories = histories_of(table, names["history"], separator or trained.get("separator"))
     columns = {
         "history": histories,
         "candidate": candidates_of(table, names["candidate"]),

@@ -21,6 +21,7 @@ from ....data.image_files import digest, source_of
 from ....data.images import image_column
 from ....data.origin import place_of
 from ....errors import InputError
+from ....interface.printable import one_line
 from ....training.launcher import wait
 from .pixel_cache import Notes, cache_root, key_of, stored, write
 from .pixels import PixelRows
@@ -184,7 +185,7 @@ def _decoded(processing: Processing, value: Any, seen: bytes) -> tuple[np.ndarra
     except InputError as error:
         return str(error), Notes()
     except Exception as error:
-        return f"the image processor fails ({' '.join(str(error).split())[:120]})", Notes()
+        return f"the image processor fails ({one_line(error)})", Notes()
 
 
 def _workers() -> int:

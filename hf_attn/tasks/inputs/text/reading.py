@@ -75,7 +75,8 @@ def _given(
                 f"{path} has no columns, so --text and --text_pair do not apply: expected a text a line, or fields "
                 "and --delimiter"
             )
-        return (read_lines(path, encoding) if table is None else list(table["text"])), None, None, ("text",)
+        table = read_table(path, encoding=encoding, lines="text") if table is None else table
+        return list(table["text"]), None, None, ("text",)
     try:
         if table is None:
             table = read_table(path, delimiter=delimiter, encoding=encoding, texts=named("text", *trained.values()))
@@ -170,18 +171,3 @@ def column_name(table: Any, text: str | None, path: Path, trained: str | None = 
     if "text" in names or len(strings) == 1:
         return "text" if "text" in names else strings[0]
     raise InputError(f"{path} has no column 'text' (columns: {', '.join(names)}): name the one to read by --text")
-
-
-def read_lines(path: Path, encoding: str | None = None) -> list[str]:
-    """Return the lines of a text file that are not blank; those left out between texts are told."""
-    from ....data.contents import read_text
-    from ....data.line_files import read_text_lines
-
-    if not path.is_file():  # to read a pipe would wait for ever
-        raise InputError(f"{path} is no file: expected a text a line")
-    try:
-        text = read_text(path, encoding)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    found: list[str] = read_text_lines(text, path).table["text"].to_pylist()
-    return found

@@ -14,6 +14,7 @@ from ....data.columns import listing
 from ....data.lists_as_text import written
 from ....data.token_lists import token_lists
 from ....errors import InputError
+from ....interface.printable import one_line
 from ..offsets import NAMES, counted_in, in_characters
 from .layouts import Entity, tags_of
 
@@ -97,9 +98,7 @@ def names_given(text: str | None) -> list[str] | None:
         try:
             held = json.loads(Path(text).read_text("utf-8"))
         except (OSError, ValueError) as error:
-            raise InputError(
-                f"tag_names {text}: {' '.join(str(error).split())}: expected a json file of a list"
-            ) from None
+            raise InputError(f"tag_names {text}: {one_line(error)}: expected a json file of a list") from None
         held = _in_order(held) if isinstance(held, dict) else held
         if not isinstance(held, list) or not held or not all(isinstance(name, str) for name in held):
             raise InputError(

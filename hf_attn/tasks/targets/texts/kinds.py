@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ....errors import InputError, nearest
+from ....interface.printable import one_line
 from .metrics import check_installed
 from .options import Options
 
@@ -89,5 +90,5 @@ def tokenize_of(args: Options) -> str:
     try:
         BLEU(tokenize=name)
     except Exception as error:  # RuntimeError or ImportError of a library that is missing
-        raise InputError(f"bleu_tokenize {name!r}: {' '.join(str(error).split())[:200]}") from None
+        raise InputError(f"bleu_tokenize {name!r}: {one_line(error)}") from None
     return name
