@@ -67,3 +67,26 @@ def test_a_models_names_tell_its_layout():
     assert of_names(["O", "I-A", "I-B"]).name == "IO"
     assert of_names(["O", "B-A", "I-A", "E-A", "S-A"]).name == "BIOES"
     assert of_names(["ADJ", "NOUN"]) is None
+
+
+def test_names_of_another_model_may_have_their_letters_last():
+    layout = of_names(["O", "PER-B", "PER-I", "LOC-B", "LOC-I"])
+    assert layout.name == "BIO" and layout.types == ("LOC", "PER")
+    assert layout.named([1, 2, 1, 0, 4]) == [(0, 2, "PER"), (2, 3, "PER"), (4, 5, "LOC")]
+
+
+@pytest.mark.parametrize(
+    ("said", "by", "expected"),
+    [
+        ("BBIE", [0, 0, 2, 3], "BIIE"),  # the entity goes on behind the shared token
+        ("BBBO", [0, 0, 0, 3], "BIEO"),
+        ("OIIB", [0, 1, 1, 3], "OIEB"),
+        ("BII", [0, 1, 1], "BIE"),
+        ("SSBE", [0, 0, 2, 3], "SOBE"),
+    ],
+)
+def test_words_without_a_token_of_their_own_end_an_entity_that_nothing_goes_on_with(said, by, expected):
+    names = names_of("X", "BIOES")
+    tags = np.array([next(number for number, name in enumerate(names) if name[0] == letter) for letter in said])
+    spread = Layout("BIOES", tuple(names)).spread(tags, np.array(by))
+    assert "".join(names[tag][0] for tag in spread) == expected

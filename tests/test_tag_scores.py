@@ -108,6 +108,7 @@ def test_a_word_without_a_token_has_no_tag_and_is_counted_wrong_where_tags_say_n
         ("BIO", "O", ["O", "O", "O", "O"]),
         ("IO", "I-X", ["I-X", "I-X", "I-X", "O"]),
         ("BIOES", "S-X", ["S-X", "O", "O", "O"]),
+        ("BIOES", "B-X", ["B-X", "I-X", "E-X", "O"]),
         (None, "I-X", ["I-X", "I-X", "I-X", "O"]),
     ],
 )

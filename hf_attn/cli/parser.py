@@ -32,7 +32,11 @@ def columns_of_files(parser: argparse.ArgumentParser) -> None:
     option("--history", metavar="COLUMN", help="column of the histories in FILE (else history)")
     option("--candidate", metavar="COLUMN", help="column of their candidates in FILE (else candidate)")
     option("--ratings", metavar="COLUMN", help="column of the ratings of the histories in FILE (else ratings, or none)")
-    option("--separator", metavar="TEXT", help="between the texts of a history that is one text (default: that of training, else lists)")
+    option(
+        "--separator",
+        metavar="TEXT",
+        help="between the texts of a history that is one text (else of training, or lists)",
+    )
     option("--question", metavar="COLUMN", help="column of the questions in FILE (else question)")
     option(
         "--context",

@@ -59,19 +59,13 @@ class Layout:
     @cached_property
     def parts(self) -> list[tuple[str, str]]:
         """Letter and type of each tag; a tag without a letter is inside of an entity of its name."""
-        return [parts(tag) or ("I", tag) for tag in self.tags]
+        turned = letter_first(self.tags)
+        return [parts(turned.get(tag, tag)) or ("I", tag) for tag in self.tags]
 
     @cached_property
     def outside(self) -> int:
         """Number of the tag of words in no entity."""
         return self.tags.index(OUTSIDE)
-
-    @cached_property
-    def within(self) -> np.ndarray:
-        """(tags,) number of the tag that goes on with the entity of each; outside where it ends."""
-        numbers = {pair: number for number, pair in reversed(list(enumerate(self.parts)))}
-        inside = [("I", kind) if letter in "BI" else (OUTSIDE, "") for letter, kind in self.parts]
-        return np.array([numbers.get(pair, self.outside) for pair in inside])
 
     @cached_property
     def codes(self) -> tuple[np.ndarray, np.ndarray]:
@@ -97,6 +91,27 @@ class Layout:
         ends = (before != o) & (single | (after == o) | ended | turns)
         first, last = np.flatnonzero(starts), np.flatnonzero(ends)
         return np.stack([first, last, kind[first]], 1).reshape(-1, 3)
+
+    def spread(self, tags: np.ndarray, by: np.ndarray) -> np.ndarray:
+        """Return tags by which an entity goes on over the words that have no token of their own.
+
+        Nothing goes on behind E and S. Where nothing goes on with the entity behind such words, the last ends it.
+
+        Args:
+            tags: (words,) numbers, each that of the word which answers for it.
+            by: (words,) that word, itself or one before.
+        """
+        numbers = {pair: number for number, pair in reversed(list(enumerate(self.parts)))}
+        said = [self.parts[tag] for tag in tags]
+        own, found = by == np.arange(len(by)), np.asarray(tags).copy()
+        for word in np.flatnonzero(~own):
+            letter, kind = said[word]
+            last = word + 1 == len(by) or by[word + 1] != by[word]
+            open_ = not last or (word + 1 < len(by) and said[word + 1] in (("I", kind), ("E", kind)))
+            goes_on = ("I", kind) if letter in "BI" else (OUTSIDE, "")
+            ended = goes_on if open_ or not kind else ("E", goes_on[1])
+            found[word] = numbers.get(ended, numbers.get(goes_on, self.outside))
+        return found
 
     def named(self, tags: Sequence[int]) -> list[Entity]:
         """Return the entities of one text by the names of their types."""
@@ -131,7 +146,8 @@ def layout_of(texts: Iterable[Sequence[str]]) -> str | None:
 
 def of_names(names: Sequence[str]) -> Layout | None:
     """Return the layout of a model's tags by their names alone; None where they say no entities."""
-    found = layout_of([[name] for name in names if name != OUTSIDE] + [[OUTSIDE]] * (OUTSIDE in names))
+    turned = letter_first(names)
+    found = layout_of([[turned.get(name, name)] for name in names])
     if found is None or OUTSIDE not in names:
         return None
     return Layout("BIO" if found == "IOB1" else found, tuple(names))

@@ -77,7 +77,7 @@ class Tagged:
         """
         said = np.where(np.isnan(self.table), 0, self.table).argmax(axis=1)[self.by]
         if layout:
-            said = np.where(self.by == np.arange(len(self.by)), said, layout.within[said])
+            said = layout.spread(said, self.by)
         return np.where(self.by >= 0, said, layout.outside if layout else none)
 
 
