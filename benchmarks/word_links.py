@@ -1,15 +1,14 @@
 """Which words of two texts translate each other, by an aligner of words that knows no attention."""
 
-import re
 import warnings
 
 import numpy as np
 
-WORD = re.compile(r"\w+|[^\w\s]")
+from hf_attn.tasks.inputs.text.words import WORD
 
 
 def words(text):
-    """The words and the punctuation marks, in small letters."""
+    """The words, as attention is summed over, and the punctuation marks, in small letters."""
     return WORD.findall(text.lower())
 
 
