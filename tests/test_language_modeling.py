@@ -384,6 +384,12 @@ def test_a_file_of_lines_has_no_labels(tiny, tmp_path):
         text_classification.main(argv)
 
 
+def test_a_folder_without_texts_to_train_on_is_told_that_lines_are_read_too(tiny, tmp_path):
+    (tmp_path / "tset.txt").write_text("a text\n")
+    with pytest.raises(InputError, match=r"no train file .*, or \.txt of a text a line\)"):
+        language_modeling.main(arguments(tiny, "bad", "--dataset", tmp_path))
+
+
 def test_texts_of_which_a_tokenizer_leaves_nothing_are_told_and_a_split_of_them_is_refused(tiny, tmp_path, caplog):
     texts = [*[f"my card was slow {at}" for at in range(20)], *["\u200b\u200d"] * 20]
     for name, rows in (("train", texts[:20]), ("validation", texts[17:23]), ("test", texts[18:])):

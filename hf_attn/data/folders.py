@@ -90,8 +90,9 @@ def read_folder(path: Path, source: Source) -> dict[str, Dataset]:
             of_folders = text_folder(path, SPLITS, source.encoding)
         if of_folders:
             return of_folders
+        lines = ".txt of a text a line" if source.lines else ".conll of a token a line"
         raise InputError(
-            f"{path} has no train file (train.csv, .tsv, .json, .jsonl, .parquet, or .conll of a token a line), no "
+            f"{path} has no train file (train.csv, .tsv, .json, .jsonl, .parquet, or {lines}), no "
             f"class folders of .txt and no class folders of images; {holdings(path)}"
         )
     every = [file for many in found.values() for file in many]
