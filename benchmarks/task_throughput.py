@@ -26,6 +26,7 @@ import race
 SHARED = Path(os.environ.get("HF_ATTN_SHARED", "../shared"))
 RESULTS = Path(__file__).parent / "results" / "task_throughput.json"
 NEW = Path(__file__).parents[1] / "recipes" / "configs" / "multi30k_en_de_model.yaml"
+STRIDE = 32
 CONTESTANTS = ("Trainer, best", "hf_attn, defaults")
 WRITERS = ("generate in the file's order", "generate sorted by length", "hf_attn.predict")
 
@@ -64,6 +65,31 @@ def tags(args, tokenizer):
     return model, list(map(encoded, rows)), DataCollatorForTokenClassification(tokenizer)
 
 
+def answers(args, tokenizer):
+    """Questions on articles of Wikipedia, contexts in windows that overlap, as the example script has them."""
+    from transformers import AutoModelForQuestionAnswering, DataCollatorWithPadding
+
+    rows = rows_of("squadshifts_wiki_qa", "train")[:1500]
+    found = tokenizer(
+        [row["question"] for row in rows],
+        [row["context"] for row in rows],
+        **{"truncation": "only_second", "max_length": args.length, "stride": STRIDE},
+        **{"return_overflowing_tokens": True, "return_offsets_mapping": True},
+    )
+    encoded = []
+    for window, row in enumerate(found["overflow_to_sample_mapping"]):
+        answer = rows[row]["answers"]
+        first = answer["answer_start"][0]
+        last = first + len(answer["text"][0]) - 1
+        places = zip(found.sequence_ids(window), found["offset_mapping"][window], strict=True)
+        spans = [span if source == 1 else (0, 0) for source, span in places]
+        ends = [next((at for at, (a, b) in enumerate(spans) if a <= char < b), 0) for char in (first, last)]
+        start, end = ends if all(ends) else (0, 0)
+        inputs = {name: found[name][window] for name in ("input_ids", "token_type_ids", "attention_mask")}
+        encoded.append({**inputs, "start_positions": start, "end_positions": end})
+    return AutoModelForQuestionAnswering.from_pretrained(args.model), encoded, DataCollatorWithPadding(tokenizer)
+
+
 def translation(args, tokenizer):
     """Captions of Multi30k, by a model from random weights."""
     from transformers import AutoModelForSeq2SeqLM, DataCollatorForSeq2Seq
@@ -89,6 +115,7 @@ def language_modeling(args, tokenizer):
 
 TASKS = {
     "tags": (tags, "token_classification", "wnut17_ner", []),
+    "answers": (answers, "question_answering", "squadshifts_wiki_qa", ["--limit", "1500", "--stride", str(STRIDE)]),
     "translation": (
         translation,
         "translation",
