@@ -59,7 +59,7 @@ def load_splits(args: Options, label: Sequence[str] = (), also: Sequence[str] = 
 
     shaped = partial(_shaped, args=args)
     splits = data.load(args, label=list(label), text=texts, cutting=cutting, shaped=shaped, written=label)
-    check_text(splits, args.question, args.context, list(label))
+    check_text(splits, args.question, args.context, list(label), ("question", "context"))
     _tell_shared(splits, args)
     return type(splits)({name: _named(split, args, [*label, *also]) for name, split in splits.items()})
 

@@ -60,7 +60,7 @@ def load_parallel(args: SourceOptions, target: str) -> DatasetDict:
     """
     splits = data.load(args, label=target, text=(args.source, target), inside=True)
     known = type(splits)({name: split for name, split in splits.items() if name != UNLABELLED})
-    check_text(known, args.source, target)
+    check_text(known, args.source, target, options=("source", "target"))
     if UNLABELLED in splits:
         check_text(type(splits)({**known, UNLABELLED: splits[UNLABELLED]}), args.source)
     return data.limit(splits, args.limit, args.seed)  # type: ignore[attr-defined]

@@ -46,11 +46,16 @@ def load_splits(
 
 
 def check_text(
-    splits: DatasetDict, text: str, text_pair: str | None = None, label: str | list[str] | None = None
+    splits: DatasetDict,
+    text: str,
+    text_pair: str | None = None,
+    label: str | list[str] | None = None,
+    options: tuple[str, str] = ("text", "text_pair"),
 ) -> None:
     """Refuse what is no text: a missing column, another type, null, empty or blank texts, a label taken for the text.
 
-    Texts of validation or test that are also in train are allowed, and told in the log.
+    Texts of validation or test that are also in train are allowed, and told in the log. ``options`` are what the
+    columns were given as.
 
     Raises:
         InputError: all that is wrong in all splits, with the first rows as they are in the file.
@@ -59,7 +64,7 @@ def check_text(
     labels = [label] if isinstance(label, str) else label or []
     mistakes += [f"'{column}' is given both as text and as label" for column in (text, text_pair) if column in labels]
     if text == text_pair:
-        mistakes.append(f"'{text}' is given both as text and as text_pair")
+        mistakes.append(f"'{text}' is given both as {' and as '.join(options)}")
     refuse(mistakes)
     texts = [column for column in (text, text_pair) if column]
     refuse(why for split in splits.values() for column in texts if (why := unusable(split, column)))
