@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from transformers import AutoBackbone, AutoModel, PreTrainedConfig, PreTrainedModel
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-from ..interface.printable import one_line
 from .features import Features
 from .modeling_hf_attn import PREFIX, config_class_for
 
@@ -68,7 +67,7 @@ def build_encoder(config: PreTrainedConfig) -> PreTrainedModel:
     try:
         return without_classifier(cls(config, **encoder_options(cls, config)))
     except ImportError as error:
-        raise ValueError(f"backbone {config.model_type!r}: {one_line(error)}") from error
+        raise ValueError(f"backbone {config.model_type!r}: {' '.join(str(error).split())[:200]}") from error
 
 
 def without_classifier(encoder: PreTrainedModel) -> PreTrainedModel:
@@ -217,7 +216,7 @@ def describe(config: PreTrainedConfig, num_stages: int) -> tuple[list[int], int,
         except (RuntimeError, IndexError, TypeError, AttributeError, ValueError, AssertionError) as error:
             raise ValueError(
                 f"backbone {config.model_type!r} cannot carry this head, tried on images (batch, channels, {height}, "
-                f"{width}): {one_line(error)}"
+                f"{width}): {' '.join(str(error).split())[:200]}"
             ) from error
     unused = [name for name, parameter in encoder.named_parameters() if parameter.grad is None]
     return [stage.shape[1] for stage in features.stages], features.prefix.shape[1], unused

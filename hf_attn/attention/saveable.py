@@ -6,8 +6,6 @@ from typing import Any
 
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from ..interface.printable import one_line
-
 logger = logging.getLogger(__name__)
 
 
@@ -53,6 +51,6 @@ def check_saveable(model: PreTrainedModel) -> None:
         try:
             check()
         except Exception as error:  # whatever the settings' own checks raise
-            wrong.append(f"{name}: {one_line(error)}")
+            wrong.append(f"{name}: {' '.join(str(error).split())[:300]}")
     if wrong:
         raise ValueError(f"the configuration of {type(model).__name__} could not be saved: {'; '.join(wrong)}")
