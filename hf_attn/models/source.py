@@ -36,7 +36,7 @@ class ScratchOptions(ModelOptions):
 
 
 @contextmanager
-def source_of(args: ScratchOptions, auto: str, texts: Iterable[str], targets: Iterable[str]) -> Iterator[Any]:
+def source_of(args: ScratchOptions, auto: str, texts: Iterable[str], targets: Iterable[str] = ()) -> Iterator[Any]:
     """Give the arguments of a run with ``model`` a checkpoint: the named one, or one that is made while this lasts.
 
     Args:
