@@ -22,7 +22,7 @@ from hf_attn.cli.prediction_files import predict_to
 from hf_attn.data.pieces import Pieces
 from hf_attn.errors import InputError
 from hf_attn.explain import attended
-from hf_attn.tasks.inputs.text.reading import read_files, read_lines
+from hf_attn.tasks.inputs.text.reading import read_files
 
 CASES = Path(os.environ.get("HF_ATTN_SHARED", "../shared")).resolve() / "cases" / "text" / "16_predict"
 
@@ -210,7 +210,7 @@ def test_lines_are_those_that_an_editor_shows_and_blank_ones_between_are_told(ru
 )
 def test_a_carriage_return_inside_a_line_makes_no_row_of_its_own(tmp_path, content, lines):
     (tmp_path / "a.txt").write_bytes(content.encode())
-    assert read_lines(tmp_path / "a.txt") == lines
+    assert read_files([str(tmp_path / "a.txt")]).inputs == lines
     if "\n" in content:  # a file that is read in pieces
         assert [text for piece in Pieces(tmp_path / "a.txt") for text in piece["text"]] == lines
 
