@@ -86,8 +86,9 @@ def pages() -> dict[Path, str]:
     """Each page with its table as it is now."""
     made = {}
     tables = {"variants": variants, "papers": papers, "explain": methods}
-    measurements = ("few_labels", "rationales", "recommendation", "recipes/translation")
-    tables |= {name: partial(measured, name.rpartition("/")[2]) for name in measurements}
+    measurements = {name: name for name in ("few_labels", "rationales", "recommendation")}
+    measurements |= {"recipes/translation": "translation", "recipes/token_classification": "configurations"}
+    tables |= {page: partial(measured, benchmark) for page, benchmark in measurements.items()}
     for name, table in tables.items():
         path = DOCS / f"{name}.md"
         before, mark, rest = path.read_text("utf-8").partition("<!-- made -->\n")
