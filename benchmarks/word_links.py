@@ -31,13 +31,14 @@ def links(sources, targets, wanted, iterations=5):
     return [one & other for one, other in zip(*found, strict=True)]
 
 
-def followed(run, sources, targets, known):
+def followed(model, tokenizer, sources, targets, known):
     """Return the share of linked target words whose most attended source word is a linked one, and that of chance.
 
     The references are given to the model, so that all models are asked of the same words.
 
     Args:
-        run: folder of a translator.
+        model: a translator.
+        tokenizer: its own.
         sources: texts.
         targets: their references.
         known: of :func:`links`.
@@ -50,9 +51,7 @@ def followed(run, sources, targets, known):
         ValueError: the model's words are others in more than a tenth of the pairs; those are left out.
     """
     from hf_attn.tasks.inputs.text.alignment import align
-    from hf_attn.tasks.predict import load
 
-    model, tokenizer = load(run)
     right, diagonal, used = [], [], 0
     for source, target, linked in zip(sources, targets, known, strict=True):
         seen = align(model, tokenizer, source, target)
