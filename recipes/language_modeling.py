@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
 
     # Model, and tokens that it takes
     tokenizer = text.load_processor(args.model)
-    agree = partial(text.bring_together, tokenizer=tokenizer, max_length=args.block_size)
+    agree = partial(text.bring_together, tokenizer=tokenizer, max_length=args.block_size, kept=False)
     model = models.load_language_model(target.task, args, causal=target.causal, adapt=agree)
     target = target.fitted(model.to(accelerator.device), tokenizer, args.block_size, pack=args.packing)
     how = {"causal": target.causal, "whole_words": args.whole_word_mask}

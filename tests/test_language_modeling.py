@@ -384,6 +384,11 @@ def test_a_file_of_lines_has_no_labels(tiny, tmp_path):
         text_classification.main(argv)
 
 
+def test_rows_shorter_than_a_model_takes_do_not_shorten_what_it_takes_later(tiny):
+    before, after = (AutoTokenizer.from_pretrained(tiny / name).model_max_length for name in ("model", "masked"))
+    assert before == after > 24
+
+
 def test_a_folder_without_texts_to_train_on_is_told_that_lines_are_read_too(tiny, tmp_path):
     (tmp_path / "tset.txt").write_text("a text\n")
     with pytest.raises(InputError, match=r"no train file .*, or \.txt of a text a line\)"):

@@ -91,7 +91,9 @@ def test_unknown_and_missing_codes_are_one_line(kind):
         set_languages(maker(), None, None)
 
 
-def test_other_tokenizers_take_no_code():
+def test_other_tokenizers_take_no_code_and_say_so(caplog):
     from tiny_translators import tiny_tokenizer
 
-    assert set_languages(tiny_tokenizer(), "en", "de") is None
+    assert set_languages(tiny_tokenizer(), None, None) is None and not caplog.text
+    assert set_languages(tiny_tokenizer(), "en", None) is None
+    assert "source_lang en: the tokenizer has no tokens of languages, so none is put before a text" in caplog.text

@@ -7,12 +7,14 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from datasets import Dataset
 from tiny_histories import interactions, items, rows_of, save_histories, save_interactions
 
 from hf_attn.errors import InputError
 from hf_attn.interface.arguments import parse
 from hf_attn.recipes.recommendation import Config
 from hf_attn.tasks.inputs import history
+from hf_attn.tasks.inputs.history.flat import histories_of
 from hf_attn.tasks.inputs.history.given_files import read_files
 from hf_attn.tasks.inputs.history.past import seen_by
 from hf_attn.tasks.inputs.text.given import trained_columns
@@ -390,3 +392,10 @@ def test_the_separator_of_training_divides_histories_that_are_predicted(tmp_path
     assert [one["history"] for one in found] == [["a film", "another"]]
     asked = read_files([str(tmp_path / "rows.csv")], trained=trained, separator=" f").inputs
     assert [one["history"] for one in asked] == [["a", "ilm; another"]]
+
+
+def test_a_separator_that_stands_nowhere_is_told(caplog):
+    rows = Dataset.from_dict({"past": ["a film; another", "a third; a fourth", ""]})
+    assert histories_of(rows, "past", "; ")[0] == ["a film", "another"] and not caplog.text
+    assert histories_of(rows, "past", "|") == [["a film; another"], ["a third; a fourth"], []]
+    assert "separator '|' stands in none of the 2 histories: each is one text" in caplog.text

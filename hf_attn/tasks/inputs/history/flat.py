@@ -55,7 +55,11 @@ def histories_of(split: Dataset, column: str, separator: str | None) -> list[lis
     """
     found: list[list[str]] = []
     bad: dict[str, list[int]] = {}
-    for row, value in enumerate(split[column][:]):
+    values = split[column][:]
+    written = [value for value in values if isinstance(value, str) and value.strip()]
+    if separator is not None and len(written) > 1 and not any(separator in value for value in written):
+        log.warning("separator %r stands in none of the %d histories: each is one text", separator, len(written))
+    for row, value in enumerate(values):
         one, why = texts_in(value, separator)
         found.append(one)
         if why:

@@ -11,7 +11,15 @@ from weakref import WeakKeyDictionary
 from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from ....errors import InputError
-from ....models.input_length import embedding_rows, half, longest_input, nominal_length, plain, position_tables
+from ....models.input_length import (
+    embedding_rows,
+    half,
+    longest_input,
+    nominal_length,
+    plain,
+    position_tables,
+    positions,
+)
 from .padding_read import tell_if_padding_is_read
 
 logger = logging.getLogger(__name__)
@@ -23,7 +31,7 @@ _copies: WeakKeyDictionary[PreTrainedTokenizerBase, PreTrainedTokenizerBase] = W
 
 
 def bring_together(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int | None = None
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int | None = None, *, kept: bool = True
 ) -> PreTrainedTokenizerBase:
     """Make model and tokenizer agree before training, both in place, and say in the log what was changed.
 
@@ -34,6 +42,7 @@ def bring_together(
         model: with its head; not yet frozen or adapted.
         tokenizer: of its checkpoint.
         max_length: tokens of an input; None is the model's own limit.
+        kept: whether inputs are of no more tokens afterwards; else ``max_length`` is of training alone.
 
     Returns:
         The tokenizer.
@@ -53,7 +62,7 @@ def bring_together(
             tokenizer.pad_token = token
     if wrong:
         raise InputError(f"{tokenizer.name_or_path}: " + "; ".join(wrong))
-    fit(tokenizer, model, max_length)
+    fit(tokenizer, model, max_length, kept=kept)
     add_rows(model, tokenizer)
     config = reading(model)
     if config.pad_token_id != tokenizer.pad_token_id and not counts_positions_by_padding(model):
@@ -77,14 +86,20 @@ def fitted(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> PreTra
     return made
 
 
-def fit(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, max_length: int | None) -> PreTrainedTokenizerBase:
+def fit(
+    tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, max_length: int | None, *, kept: bool = True
+) -> PreTrainedTokenizerBase:
     """Set the tokenizer's longest input, side of padding and kinds of input to what the model takes, in place."""
     changes = settings(tokenizer, model, max_length)
     longest = changes["model_max_length"]
     if max_length is not None and longest < max_length:
-        logger.info("max_length %d: the model takes %d tokens", max_length, longest)
+        of_model = positions(half(model, "encoder")) == longest
+        who = "the model takes" if of_model else "model_max_length of its tokenizer is"
+        logger.info("at most %d tokens were asked for: %s %d", max_length, who, longest)
     elif max_length is not None and longest > (nominal_length(model) or longest):
         logger.info("max_length %d is more than the %d tokens the model is made for", max_length, nominal_length(model))
+    if not kept:
+        changes["model_max_length"] = max(longest, settings(tokenizer, model, None)["model_max_length"])
     for name, value in changes.items():
         setattr(tokenizer, name, value)
         if name in SAVED:

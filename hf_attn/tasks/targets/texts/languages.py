@@ -49,6 +49,9 @@ def set_languages(tokenizer: Any, source: str | None, target: str | None) -> int
         InputError: a code that it does not know, or one that is missing.
     """
     if not knows_languages(tokenizer):
+        given = {"source_lang": source, "target_lang": target}
+        if told := " and ".join(f"{name} {code}" for name, code in given.items() if code):
+            log.warning("%s: the tokenizer has no tokens of languages, so none is put before a text", told)
         return None
     known = codes(tokenizer)
     wrong = []
