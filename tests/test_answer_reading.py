@@ -6,10 +6,15 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from datasets import Dataset, DatasetDict
+from tiny_bert import save_tiny_bert
+from transformers import AutoTokenizer
 
 from hf_attn.data.files import split_of
 from hf_attn.errors import InputError
 from hf_attn.tasks.inputs import passage
+from hf_attn.tasks.inputs.passage.reading import fitting
+from hf_attn.tasks.inputs.text.windowed import BEFORE
 from hf_attn.tasks.targets import spans
 from hf_attn.tasks.targets.spans.encoding import tell_unlearnt
 
@@ -347,3 +352,11 @@ def test_answers_that_no_window_holds_whole_or_that_are_too_long_to_be_said_are_
     assert "the answers of 1 questions lie whole in no window" in caplog.text and "tokens" not in caplog.text
     tell_unlearnt(rows, split, 5)
     assert "the first answer of 1 questions has more than 5 tokens" in caplog.text
+
+
+def test_a_stride_of_more_than_half_of_the_room_is_told(tmp_path, caplog):
+    tokenizer = AutoTokenizer.from_pretrained(save_tiny_bert(tmp_path))
+    splits = DatasetDict(train=Dataset.from_dict({"text": ["good film"] * 2, BEFORE: ["who?", "who is good?"]}))
+    for stride, told in ((2, ""), (8, "train: stride 8 is more than half of the room that 2 of 2 questions leave")):
+        fitting(splits, tokenizer, SimpleNamespace(max_length=20, stride=stride, skip_bad_rows=False))
+        assert told in caplog.text and (told or not caplog.text)

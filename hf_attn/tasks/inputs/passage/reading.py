@@ -123,6 +123,9 @@ def fitting(splits: DatasetDict, tokenizer: Any, args: Options) -> DatasetDict:
         bad = np.flatnonzero(too_small(room, longest))
         if longest - tokenizer.num_special_tokens_to_add(pair=True) < 1:
             raise InputError(f"max_length {longest}: its special tokens leave no room for text")
+        if args.stride is not None and (capped := int((np.asarray(room) // 2 < args.stride).sum())):
+            half = "%s: stride %d is more than half of the room that %d of %d questions leave: their windows share half"
+            log.warning(half, name, args.stride, capped, len(split))
         told = f"leave fewer than {1 + longest // 4} of {longest} tokens for their context"
         if len(bad) == len(split):
             raise InputError(f"all {len(split)} questions of {name} {told}: raise max_length")
