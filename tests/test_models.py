@@ -110,6 +110,7 @@ def test_real_minilm_with_a_variant_has_the_pretrained_encoder():
         ),
         ({"task": "text-to-speech"}, "task 'text-to-speech': expected one of text-classification"),
         ({"task": "image-classification"}, "transformers has no image-classification head for 'bert'"),
+        ({"task": "translation"}, "no translation head for 'bert'; an encoder writes with a decoder: --decoder"),
     ],
 )
 def test_what_cannot_be_loaded_is_said_in_one_line(folder, kwargs, message):

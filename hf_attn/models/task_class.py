@@ -39,6 +39,13 @@ TASKS = {
     "text-ranking": AutoModel,
     HEADLESS: AutoModel,
 }
+INSTEAD = {
+    ("translation", "fill-mask"): "an encoder writes with a decoder: --decoder gives it one",
+    ("summarization", "fill-mask"): "an encoder writes with a decoder: --decoder gives it one",
+    ("fill-mask", "text-generation"): "it learns what follows, by --objective causal",
+    ("text-generation", "fill-mask"): "it learns what is hidden, by --objective masked",
+}
+"""What to do where an architecture has no head for the first task, and one for the second."""
 
 
 def class_for(name: str, config: PreTrainedConfig, task: str | None, new_head: bool) -> type[PreTrainedModel]:
@@ -67,7 +74,9 @@ def class_for(name: str, config: PreTrainedConfig, task: str | None, new_head: b
     task = task or _classification(heads, saved)
     if not heads[task]:
         others = [key for key in TASKS if heads[key] and key != HEADLESS]
+        other = next((INSTEAD[task, key] for key in others if (task, key) in INSTEAD), None)
         hint = f"; it has one for task={others[0]!r}" if others else ""
+        hint = f"; {other}" if other else hint
         if task == POOLED and not others:
             hint = "; give it one, such as --head attention"
         raise InputError(f"{name}: transformers has no {task} head for {config.model_type!r}{hint}")
