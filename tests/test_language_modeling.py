@@ -384,6 +384,12 @@ def test_a_file_of_lines_has_no_labels(tiny, tmp_path):
         text_classification.main(argv)
 
 
+def test_texts_that_end_because_the_model_takes_no_more_are_told(tiny, caplog):
+    with caplog.at_level(logging.WARNING):
+        hf_attn.predict(tiny / "causal", ["good film"], generation={"max_new_tokens": 5000, "min_new_tokens": 4999})
+    assert "tokens that the model takes, prompt included, before they have max_new_tokens 5000 more" in caplog.text
+
+
 def test_rows_shorter_than_a_model_takes_do_not_shorten_what_it_takes_later(tiny):
     before, after = (AutoTokenizer.from_pretrained(tiny / name).model_max_length for name in ("model", "masked"))
     assert before == after > 24

@@ -76,7 +76,7 @@ def test_a_task_that_differs_from_what_was_saved_is_said(variant, tmp_path, capl
     assert not said(caplog)  # a head for new labels is what was asked for
     with pytest.raises(InputError, match="no image-classification head for .*; it has one for task='text-class"):
         hf_attn.load(tmp_path, task="image-classification")
-    with pytest.raises(InputError, match="no fill-mask head for .*gpt2'; it learns what follows, by --objective causal"):
+    with pytest.raises(InputError, match="no fill-mask head for .*gpt2'; it .* by --objective causal"):
         hf_attn.load(tmp_path, task="fill-mask")
 
 

@@ -342,3 +342,15 @@ def test_a_special_token_spelled_in_a_text_stays_text():
     made = text.with_labels(DatasetDict({k: Dataset.from_dict(v) for k, v in splits.items()}), TOKENIZER, "t", 24)
     ids = made["train"]["labels"][0]
     assert ids.count(TOKENIZER.eos_token_id) == 1 and TOKENIZER.decode(ids[:-1]).strip() == "a </s> b"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"text_pair": ["the cat"]}, "a model that writes a text from another takes one each"),
+        ({"top_k": 3}, "top_k is 3: a text has one answer"),
+    ],
+)
+def test_what_a_translator_does_not_take_is_refused(given, message):
+    with pytest.raises(InputError, match=message):
+        hf_attn.predict(tiny_translator("bart"), ["the dog"], processor=tiny_tokenizer(), **given)

@@ -241,7 +241,13 @@ class Texts:
         return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
 
     def say(self, outputs: Sequence[Any], top_k: int | None = None) -> list[dict[str, Any]]:
-        """Return one dict a row: ``translation_text`` or ``summary_text``."""
+        """Return one dict a row: ``translation_text`` or ``summary_text``.
+
+        Raises:
+            InputError: ``top_k``, which one text does not have.
+        """
+        if top_k not in (None, 1):
+            raise InputError(f"top_k is {top_k}: a text has one answer; for sampling it is a field of generation")
         return [{self.kind.answer: self.text(one)} for one in outputs]
 
     def described(self, predictions: Predictions, rows: Sequence[int]) -> list[Described]:

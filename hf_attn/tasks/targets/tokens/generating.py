@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import functools
+import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,8 @@ from ..generation import ONE_TEXT, check, generate, put
 if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+log = logging.getLogger(__name__)
 
 MORE = 64
 """Tokens that are generated where nothing else is said."""
@@ -48,17 +52,26 @@ def generated(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> list[list
     config = copy.deepcopy(plain.generation_config)
     length = inputs["input_ids"].shape[1]
     known = [limit for limit in (getattr(config, "most_tokens", None), positions(plain)) if limit is not None]
-    config.max_new_tokens = min([config.max_new_tokens or MORE, *(limit - length for limit in known)])
+    asked = config.max_new_tokens or MORE
+    config.max_new_tokens = min([asked, *(limit - length for limit in known)])
     config.max_length = None
     with random_state_kept(), torch.autocast(inputs["input_ids"].device.type, enabled=False):
         torch.manual_seed(getattr(config, "seed", None) or 0)
         found = generate(plain, inputs, config)
     ends = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
+    if config.max_new_tokens < asked and not all(any(one in ends for one in row) for row in found[:, length:].tolist()):
+        _tell(length + config.max_new_tokens, asked)
     rows = []
     for row in found[:, length:].tolist():
         stop = next((at for at, token in enumerate(row) if token in ends), len(row))
         rows.append(row[:stop])
     return rows
+
+
+@functools.cache
+def _tell(limit: int, asked: int) -> None:
+    told = "texts end at the %d tokens that the model takes, prompt included, before they have max_new_tokens %d more"
+    log.warning(told, limit, asked)
 
 
 def configure(model: Any, asked: Mapping[str, Any], *, start: int, end: int, pad: int, longest: int, seed: int) -> None:
