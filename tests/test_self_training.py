@@ -196,3 +196,10 @@ def test_a_folder_that_holds_a_run_is_refused_before_the_first_round_is_trained(
 def test_no_row_that_is_sure_enough_is_one_line(texts, tmp_path):
     with pytest.raises(InputError, match="no new row of .* is as sure as --unlabeled_threshold 1.0: the surest has"):
         text_classification.main(arguments(texts, tmp_path / "run", "--unlabeled_threshold", "1", "--epochs", "1"))
+
+
+def test_rows_that_are_all_known_are_refused_before_the_first_round_is_trained(texts, tmp_path):
+    model, data, _ = texts
+    with pytest.raises(InputError, match=r"all \d+ rows of .*train.csv stand in train, validation or test too"):
+        text_classification.main(arguments((model, data, data / "train.csv"), tmp_path / "run"))
+    assert not list(tmp_path.glob("*/model.safetensors"))

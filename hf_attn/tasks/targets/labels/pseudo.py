@@ -59,9 +59,14 @@ def learn_from(
         args: of the run.
 
     Raises:
-        InputError: no row is sure enough.
+        InputError: no row is new, which is said before the first round, or none of these is sure enough.
     """
     if earlier is None:
+        if args.unlabeled and _seen(splits).all():
+            raise InputError(
+                f"all {len(splits[UNLABELLED])} rows of {args.unlabeled} stand in train, validation or test too: "
+                "there is nothing new to learn from"
+            )
         return splits, labels, Taught()
     known, said = _read(earlier / VALIDATION, labels.names), _read(earlier / PREDICTED, labels.names)
     if len(said.confidence) != (given := len(splits[UNLABELLED])):
@@ -77,7 +82,7 @@ def learn_from(
     if not len(chosen):
         raise InputError(
             f"no new row of {args.unlabeled} is as sure as --unlabeled_threshold {args.unlabeled_threshold}: the "
-            f"surest has {said.confidence[~seen].max(initial=0):.3f}; choose a lower one"
+            f"surest has {said.confidence[~seen].max(initial=0):.3f}; choose a lower one, with --overwrite"
         )
     facts = _facts(labels.names, known, said, chosen, args.unlabeled_threshold, degree)
     facts |= {"rows": len(sure), "left_out_as_known": int(again.sum()), "weight": args.unlabeled_weight}
