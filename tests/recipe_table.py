@@ -347,6 +347,12 @@ RECIPES = {
                 "missing texts": (["--text", "texts"], "no column 'texts'"),
                 "tokens as raw texts": (["--text", "tokens"], "'tokens' of train is not text .*--tokens"),
                 "spans without texts": (["--spans", "tags"], "spans are characters of raw texts.*--text"),
+                "tokens beside texts": (
+                    ["--text", "text", "--tokens", "words"],
+                    "tokens words is given beside text text",
+                ),
+                "tags beside spans": (["--spans", "spans", "--tags", "pos"], "tags pos is given beside spans spans"),
+                "offsets of no spans": (["--offsets", "bytes"], "offsets bytes is of --spans, which are not given"),
                 "tokens for tags": (["--tags", "tokens"], "'tokens' is given both as tokens and as tags"),
                 "layout of other tags": (["--layout", "BIO", "--tags", "pos"], "say no entities; expected such as O"),
                 "unknown layout": (["--layout", "BILUO"], "layout"),

@@ -21,5 +21,9 @@ class Options(DataOptions):
 
     def problems(self) -> list[str]:
         """What is wrong with the values, one line each."""
-        wrong = self.max_length is not None and self.max_length < 1
-        return [f"max_length is {self.max_length}: it must be above 0, or null"] if wrong else []
+        wrong = []
+        if self.max_length is not None and self.max_length < 1:
+            wrong.append(f"max_length is {self.max_length}: it must be above 0, or null")
+        if self.text is not None and self.tokens != Options.tokens:
+            wrong.append(f"tokens {self.tokens} is given beside text {self.text}: words are read from one of them")
+        return wrong

@@ -27,3 +27,12 @@ class Options(LossOptions):
     speech. null is what the data have, and BIO for IOB1."""
     label_all_tokens: bool = False
     """Train every token of a word, not only its first; what is said of a word is what its first token says."""
+
+    def problems(self) -> list[str]:
+        """What is wrong with the values, one line each."""
+        found = super().problems()
+        if self.spans is None and self.offsets != "characters":
+            found.append(f"offsets {self.offsets} is of --spans, which are not given")
+        if self.spans is not None and self.tags != Options.tags:
+            found.append(f"tags {self.tags} is given beside spans {self.spans}: tags are read from one of them")
+        return found
