@@ -223,6 +223,8 @@ def test_each_source_has_its_own_text_whatever_the_checkpoint_says():
         ({"min_length": 40}, "min_length .* is 40 and max_new_tokens 24: no text could end"),
         ({"max_new_tokens": 500}, "max_new_tokens is 500: the decoder has 160 positions"),
         ({"forced_bos_token_id": 9999}, "9999 is out of bounds"),
+        ({"length_penalty": 2.0}, "generation: length_penalty needs num_beams above 1$"),
+        ({"temperature": 0.5, "top_p": 0.9}, "generation: temperature and top_p need do_sample true$"),
         ({"num_beams": 4, "num_beam_groups": 2}, "Group Beam Search requires"),
         ({"bad_words_ids": [5]}, "has to be a list of lists"),
     ],

@@ -63,5 +63,7 @@ def keep_pooler(model: PreTrainedModel, name: str) -> bool:
     if not isinstance(pooler, nn.Module) or any(".pooler." in f".{key}" for key in info["missing_keys"]):
         return False
     base.pooler = pooler.to(next(model.parameters()).dtype).requires_grad_(False)
-    logger.info("the pooler of %s is kept as it is: it is saved with the model, for classifiers made of it", name)
+    logger.info(
+        "the pooler of %s is kept all the same, as it is: it is saved with the model, for classifiers made of it", name
+    )
     return True

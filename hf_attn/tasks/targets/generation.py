@@ -121,9 +121,22 @@ def check(model: Any, config: Any) -> None:
     try:
         config.validate(strict=True)
     except (ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"generation: {one_line(error)}") from None
+        raise InputError(f"generation: {_idle(config) or one_line(error)}") from None
     if wrong := length_fault(model, config):
         raise InputError(f"generation: {wrong}")
+
+
+def _idle(config: Any) -> str:
+    """What is set and has no effect, and what would give it one; empty where all has."""
+    found = []
+    for names, works, cure in (
+        (BEAMS, (config.num_beams or 1) > 1, "num_beams above 1"),
+        (SAMPLING, config.do_sample, "do_sample true"),
+    ):
+        given = [name for name in names if getattr(config, name, None) is not None]
+        if given and not works:
+            found.append(f"{' and '.join(given)} {'need' if given[1:] else 'needs'} {cure}")
+    return "; ".join(found)
 
 
 def length_fault(model: Any, config: Any) -> str | None:
