@@ -27,6 +27,8 @@ SHARED = Path(os.environ.get("HF_ATTN_SHARED", "../shared"))
 RESULTS = Path(__file__).parent / "results" / "task_throughput.json"
 NEW = Path(__file__).parents[1] / "recipes" / "configs" / "multi30k_en_de_model.yaml"
 STRIDE = 32
+KEPT = ("input_ids", "special_tokens_mask", "offset_mapping")
+"""Of texts whose whole words are hidden."""
 CONTESTANTS = ("Trainer, best", "hf_attn, defaults")
 WRITERS = ("generate in the file's order", "generate sorted by length", "hf_attn.predict")
 
@@ -106,11 +108,13 @@ def language_modeling(args, tokenizer):
     from transformers import AutoModelForMaskedLM, DataCollatorForLanguageModeling
 
     texts = [row["text"] for row in rows_of("movie_rationales", "train")[:400]]
-    ids = [token for one in tokenizer(texts, return_special_tokens_mask=True)["input_ids"] for token in one]
-    blocks = [ids[at : at + args.length] for at in range(0, len(ids) - args.length + 1, args.length)]
+    found = tokenizer(texts, return_special_tokens_mask=True, return_offsets_mapping=True, verbose=False)
+    whole = {name: [one for row in found[name] for one in row] for name in KEPT}
+    starts = range(0, len(whole["input_ids"]) - args.length + 1, args.length)
+    blocks = [{name: values[at : at + args.length] for name, values in whole.items()} for at in starts]
     model = AutoModelForMaskedLM.from_pretrained(args.model)
     hide = DataCollatorForLanguageModeling(tokenizer, whole_word_mask=True)
-    return model, [{"input_ids": one} for one in blocks], hide
+    return model, blocks, hide
 
 
 TASKS = {
