@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .printable import one_line
-
 STAGE = ".unfinished"
 
 
@@ -87,7 +85,7 @@ def as_os_error(error: Exception, what: str) -> OSError:
         what: the message, with ``{reason}`` where the operating system's word goes.
     """
     cause = error.__context__ if isinstance(error.__context__, OSError) and not isinstance(error, OSError) else error
-    text = one_line(cause)
+    text = " ".join(str(cause).split())  # whole: the code may stand behind a long path
     code = getattr(cause, "errno", None)
     if code is None:
         found = re.search(r"code: (\d+)|os error (\d+)", text)
