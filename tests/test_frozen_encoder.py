@@ -62,7 +62,7 @@ def test_the_losses_are_those_without_kept_states_and_of_no_dropout(place, passe
     kept = train(place, tmp_path / "kept")
     assert passes and not any(training for _, training, _ in passes)
     passes.clear()
-    monkeypatch.setattr(frozen, "_fits", lambda *_: False)
+    monkeypatch.setattr(frozen, "SHARE", 0.0)
     anew = train(place, tmp_path / "anew")
     assert sum(rows for rows, training, _ in passes if training) == 3 * 76 and not any(mode for *_, mode in passes)
     assert kept["loss"] == pytest.approx(anew["loss"], rel=1e-6)

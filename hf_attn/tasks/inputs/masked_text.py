@@ -10,6 +10,7 @@ from ...errors import InputError
 from ...interface.lazy import handed_on
 from .text import COLUMNS, FORM
 from .text import __all__ as OF_TEXT
+from .text.given import one_each
 from .text.parts import TextParts
 from .text.parts import parted as text_parted
 from .text.prediction import batches as text_batches
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
     from .text.given import Texts
 
-OWN = ("batches", "parted")
-__all__ = ["COLUMNS", "FORM", "NOUN", "USAGE", "batches", "parted", *(name for name in OF_TEXT if name not in OWN)]
+OWN = ("batches", "parted", "read")
+__all__ = ["COLUMNS", "FORM", "NOUN", "USAGE", *OWN, *(name for name in OF_TEXT if name not in OWN)]
 NOUN = "text with a mask"
 USAGE = """\
 from transformers import AutoTokenizer
@@ -37,20 +38,18 @@ fill = pipeline("fill-mask", model=model, tokenizer=AutoTokenizer.from_pretraine
 answers = fill(f"a {{mask}} text")"""
 """How a model is used, after ``model_id`` is set; ``auto`` is its Auto class, ``trust`` a further argument."""
 
-PAIR = "text_pair is for models of pairs: a model of masks takes one text each"
-
 __getattr__, _ = handed_on(__package__, dict.fromkeys(OF_TEXT, "text"))
+
+read = one_each("a model of masks takes one text each")
 
 
 def batches(given: Texts, tokenizer: Any, model: PreTrainedModel, batch_size: int) -> Iterator[dict[str, torch.Tensor]]:
     """Yield batches of token ids with the ``ids`` of their texts, longest first.
 
     Raises:
-        InputError: texts without a mask, or whose mask is cut away; a pair.
+        InputError: texts without a mask, or whose mask is cut away.
     """
     mask = tokenizer.mask_token
-    if given.text_pair is not None:
-        raise InputError(PAIR)
     lacking = [row for row, text in enumerate(given.texts) if mask not in text]
     if lacking:
         raise InputError(
@@ -69,6 +68,4 @@ def batches(given: Texts, tokenizer: Any, model: PreTrainedModel, batch_size: in
 
 def parted(model: PreTrainedModel, tokenizer: Any, text: Any, text_pair: str | None = None, **how: Any) -> TextParts:
     """Return a text in parts, as :func:`.text.parted` does; its masks are none."""
-    if text_pair is not None:
-        raise InputError(PAIR)
     return text_parted(model, tokenizer, text, **how, known=(tokenizer.mask_token,))

@@ -16,6 +16,7 @@ from .text import COLUMNS, FORM
 from .text import __all__ as OF_TEXT
 from .text.agreement import check_token_ids, fitted
 from .text.encoding import UNLIMITED, encode, special_ids
+from .text.given import one_each
 from .text.parts import TextParts
 from .text.parts import parted as text_parted
 from .text.unlabelled import split_frame
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
     from .text.given import Texts
 
-OWN = ("batches", "parted")
-__all__ = ["COLUMNS", "FORM", "NOUN", "USAGE", "batches", "parted", *(name for name in OF_TEXT if name not in OWN)]
+OWN = ("batches", "parted", "read")
+__all__ = ["COLUMNS", "FORM", "NOUN", "USAGE", *OWN, *(name for name in OF_TEXT if name not in OWN)]
 NOUN = "beginning of a text"
 USAGE = """\
 texts = hf_attn.predict(model_id, ["a text"])
@@ -39,9 +40,9 @@ write = pipeline("text-generation", model=model, tokenizer=AutoTokenizer.from_pr
 texts = write("a text")"""
 """How a model is used, after ``model_id`` is set; ``auto`` is its Auto class, ``trust`` a further argument."""
 
-PAIR = "text_pair is for models of pairs: a model that goes on from a text takes one each"
-
 __getattr__, _ = handed_on(__package__, dict.fromkeys(OF_TEXT, "text"))
+
+read = one_each("a model that goes on from a text takes one each")
 
 
 def batches(given: Texts, tokenizer: Any, model: PreTrainedModel, batch_size: int) -> Iterator[dict[str, torch.Tensor]]:
@@ -50,10 +51,8 @@ def batches(given: Texts, tokenizer: Any, model: PreTrainedModel, batch_size: in
     A prompt begins as texts do in training, and is not ended.
 
     Raises:
-        InputError: prompts that leave no room for an answer, or tokens that the model does not have; a pair.
+        InputError: prompts that leave no room for an answer, or tokens that the model does not have.
     """
-    if given.text_pair is not None:
-        raise InputError(PAIR)
     tokenizer = fitted(tokenizer, model)
     special, start = special_ids(tokenizer), start_token(tokenizer)
     whole = copy.copy(tokenizer)
@@ -83,8 +82,6 @@ def batches(given: Texts, tokenizer: Any, model: PreTrainedModel, batch_size: in
 
 def parted(model: PreTrainedModel, tokenizer: Any, text: Any, text_pair: str | None = None, **how: Any) -> TextParts:
     """Return a text in parts, as :func:`.text.parted` does, begun as texts are in training, and not ended."""
-    if text_pair is not None:
-        raise InputError(PAIR)
     found = text_parted(model, tokenizer, text, **how)
     longest = fitted(tokenizer, model).model_max_length
     if found.batch["input_ids"].shape[1] >= longest:

@@ -97,8 +97,7 @@ def put(config: Any, asked: Mapping[str, Any]) -> None:
     """Set what was asked for, in place; what a checkpoint says of beams or sampling goes where there are none."""
     for name, value in asked.items():
         setattr(config, name, value)
-    idle = (*(() if (config.num_beams or 1) > 1 else BEAMS), *(() if config.do_sample else SAMPLING))
-    for name in idle:
+    for name in (name for names in _idle(config).values() for name in names):
         if name not in asked:
             setattr(config, name, None)
 
@@ -121,22 +120,34 @@ def check(model: Any, config: Any) -> None:
     try:
         config.validate(strict=True)
     except (ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"generation: {_idle(config) or one_line(error)}") from None
+        raise InputError(f"generation: {_without_effect(config) or one_line(error)}") from None
     if wrong := length_fault(model, config):
         raise InputError(f"generation: {wrong}")
 
 
-def _idle(config: Any) -> str:
+def _idle(config: Any) -> dict[str, tuple[str, ...]]:
+    """Fields that have no effect, by what would give them one."""
+    works = {"num_beams above 1": (config.num_beams or 1) > 1, "do_sample true": bool(config.do_sample)}
+    return {cure: names for (cure, has), names in zip(works.items(), (BEAMS, SAMPLING), strict=True) if not has}
+
+
+def _without_effect(config: Any) -> str:
     """What is set and has no effect, and what would give it one; empty where all has."""
-    found = []
-    for names, works, cure in (
-        (BEAMS, (config.num_beams or 1) > 1, "num_beams above 1"),
-        (SAMPLING, config.do_sample, "do_sample true"),
-    ):
-        given = [name for name in names if getattr(config, name, None) is not None]
-        if given and not works:
-            found.append(f"{' and '.join(given)} {'need' if given[1:] else 'needs'} {cure}")
-    return "; ".join(found)
+    told = []
+    for cure, names in _idle(config).items():
+        if given := [name for name in names if getattr(config, name, None) is not None]:
+            told.append(f"{' and '.join(given)} {'need' if given[1:] else 'needs'} {cure}")
+    return "; ".join(told)
+
+
+def check_top_k(top_k: int | None, what: str) -> None:
+    """Refuse several answers of what has one text.
+
+    Raises:
+        InputError: more than one is asked for.
+    """
+    if top_k not in (None, 1):
+        raise InputError(f"top_k is {top_k}: {what} has one answer; for sampling it is a field of generation")
 
 
 def length_fault(model: Any, config: Any) -> str | None:

@@ -1,7 +1,7 @@
 """Texts that are given to :func:`hf_attn.predict`, made lists, or refused in a line that says what was given."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,22 @@ def read(inputs: Any, text_pair: Any = None, run: "str | Path | PreTrainedModel 
     if run is not None and len(given):
         tell_pairs(run, given)
     return given
+
+
+def one_each(why: str) -> Callable[..., Texts]:
+    """Return :func:`read` for models that take no pairs, ``why`` saying so of them."""
+
+    def read_alone(inputs: Any, text_pair: Any = None, run: Any = None) -> Texts:
+        """Return what is given as texts.
+
+        Raises:
+            InputError: all that is wrong with them; a pair.
+        """
+        if text_pair is not None:
+            raise InputError(f"text_pair is for models of pairs: {why}")
+        return read(inputs, run=run)
+
+    return read_alone
 
 
 def texts_of(texts: Any, text_pair: Any) -> tuple[list[str], list[str] | None]:

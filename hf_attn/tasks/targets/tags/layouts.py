@@ -68,6 +68,21 @@ class Layout:
         return self.tags.index(OUTSIDE)
 
     @cached_property
+    def within(self) -> np.ndarray:
+        """(tags,) number of the tag that goes on with the entity of each; outside where it ends."""
+        inside = [("I", kind) if letter in "BI" else (OUTSIDE, "") for letter, kind in self.parts]
+        return np.array([self._numbers.get(pair, self.outside) for pair in inside])
+
+    @cached_property
+    def ending(self) -> np.ndarray:
+        """(tags,) number of the tag that ends the entity of each; itself where the layout has none."""
+        return np.array([self._numbers.get(("E", kind), number) for number, (_, kind) in enumerate(self.parts)])
+
+    @cached_property
+    def _numbers(self) -> dict[tuple[str, str], int]:
+        return {pair: number for number, pair in reversed(list(enumerate(self.parts)))}
+
+    @cached_property
     def codes(self) -> tuple[np.ndarray, np.ndarray]:
         """(tags,) numbers of letters and of types; -1 is no type."""
         letters = [LETTERS.index(letter) for letter, _ in self.parts]
@@ -99,19 +114,13 @@ class Layout:
 
         Args:
             tags: (words,) numbers, each that of the word which answers for it.
-            by: (words,) that word, itself or one before.
+            by: (words,) that word, itself or one before; below 0 where there is none, which is outside.
         """
-        numbers = {pair: number for number, pair in reversed(list(enumerate(self.parts)))}
-        said = [self.parts[tag] for tag in tags]
-        own, found = by == np.arange(len(by)), np.asarray(tags).copy()
-        for word in np.flatnonzero(~own):
-            letter, kind = said[word]
-            last = word + 1 == len(by) or by[word + 1] != by[word]
-            open_ = not last or (word + 1 < len(by) and said[word + 1] in (("I", kind), ("E", kind)))
-            goes_on = ("I", kind) if letter in "BI" else (OUTSIDE, "")
-            ended = goes_on if open_ or not kind else ("E", goes_on[1])
-            found[word] = numbers.get(ended, numbers.get(goes_on, self.outside))
-        return found
+        own = by == np.arange(len(by))
+        tags = np.where(by >= 0, np.where(own, tags, self.within[tags]), self.outside)
+        letter, kind = (codes[np.append(tags, self.outside)] for codes in self.codes)
+        goes_on = np.isin(letter[1:], [LETTERS.index("I"), LETTERS.index("E")]) & (kind[1:] == kind[:-1])
+        return np.where(own | goes_on, tags, self.ending[tags])
 
     def named(self, tags: Sequence[int]) -> list[Entity]:
         """Return the entities of one text by the names of their types."""

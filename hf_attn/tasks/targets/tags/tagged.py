@@ -76,9 +76,7 @@ class Tagged:
         entities. One without any token is outside of entities, or has ``none``.
         """
         said = np.where(np.isnan(self.table), 0, self.table).argmax(axis=1)[self.by]
-        if layout:
-            said = layout.spread(said, self.by)
-        return np.where(self.by >= 0, said, layout.outside if layout else none)
+        return layout.spread(said, self.by) if layout else np.where(self.by >= 0, said, none)
 
 
 def outputs(model: nn.Module, inputs: Batch) -> Tensor | list[Tagged]:

@@ -15,7 +15,7 @@ from ....errors import InputError
 from ....training.evaluation import Predictions
 from ....training.step import model_inputs
 from .. import bootstrap, losses
-from ..generation import in_words
+from ..generation import check_top_k, in_words
 from ..words import Described
 from . import generation
 from .kinds import OF_LOSS, Kind
@@ -246,8 +246,7 @@ class Texts:
         Raises:
             InputError: ``top_k``, which one text does not have.
         """
-        if top_k not in (None, 1):
-            raise InputError(f"top_k is {top_k}: a text has one answer; for sampling it is a field of generation")
+        check_top_k(top_k, "a text")
         return [{self.kind.answer: self.text(one)} for one in outputs]
 
     def described(self, predictions: Predictions, rows: Sequence[int]) -> list[Described]:

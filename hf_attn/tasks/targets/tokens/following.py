@@ -15,6 +15,7 @@ from ....interface.printable import printable
 from ....models.framing import end_token, start_token
 from ....models.input_length import longest_input, plain
 from ....models.packed import looks_ahead
+from ..generation import check_top_k
 from ..losses import IGNORED
 from .explanation import following as following_explained
 from .generating import configure, generated
@@ -113,8 +114,7 @@ class Following(Tokens):
         Raises:
             InputError: ``top_k``, which one text does not have.
         """
-        if top_k not in (None, 1):
-            raise InputError(f"top_k is {top_k}: a prompt has one answer; for sampling it is a field of generation")
+        check_top_k(top_k, "a prompt")
         decode = partial(self.tokenizer.decode, skip_special_tokens=True)
         return [
             {"generated_text": decode(begun + more), "continuation": _following(decode, begun, more)}

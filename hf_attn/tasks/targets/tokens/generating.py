@@ -59,12 +59,12 @@ def generated(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> list[list
         torch.manual_seed(getattr(config, "seed", None) or 0)
         found = generate(plain, inputs, config)
     ends = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
-    if config.max_new_tokens < asked and not all(any(one in ends for one in row) for row in found[:, length:].tolist()):
-        _tell(length + config.max_new_tokens, asked)
     rows = []
     for row in found[:, length:].tolist():
         stop = next((at for at, token in enumerate(row) if token in ends), len(row))
         rows.append(row[:stop])
+    if config.max_new_tokens < asked and any(len(row) == found.shape[1] - length for row in rows):  # no end
+        _tell(length + config.max_new_tokens, asked)
     return rows
 
 
