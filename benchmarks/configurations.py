@@ -14,7 +14,7 @@ import os
 import statistics
 from pathlib import Path
 
-from recipe_runs import Runs
+from recipe_runs import Runs, half_interval, markdown
 
 SHARED = Path(os.environ.get("HF_ATTN_SHARED", "../shared"))
 RESULTS = Path(__file__).parent / "results" / "configurations.json"
@@ -24,21 +24,17 @@ METRICS = {"wnut17_ner": "f1", "ud_english_ewt_pos": "accuracy"}
 
 def table(runs):
     """A line each configuration."""
-    from scipy.stats import t
-
     head = ["configuration", "score", "mean of seeds", "each seed, 95 % over rows of test", "minutes a run"]
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    rows = []
     for name, seeds in runs.settings(METRICS).items():
-        scores = {metric: list(runs.scores(name, metric).values()) for metric in (METRICS[name], "interval", "seconds")}
-        values = scores[METRICS[name]]
-        mean = f"{statistics.mean(values):.3f}"
-        if seeds > 1:
-            mean += f" ± {t.ppf(0.975, seeds - 1) * statistics.stdev(values) / seeds**0.5:.3f}"
-        runs_of = zip(values, scores["interval"], strict=True)
+        values, intervals, seconds = (
+            list(runs.scores(name, score).values()) for score in (METRICS[name], "interval", "seconds")
+        )
+        mean = f"{statistics.mean(values):.3f}" + (f" ± {half_interval(values):.3f}" if seeds > 1 else "")
+        runs_of = zip(values, intervals, strict=True)
         each = ", ".join(f"{value:.3f} ({low:.3f} to {high:.3f})" for value, (low, high) in runs_of)
-        minutes = statistics.mean(scores["seconds"]) / 60
-        lines.append(f"| `{name}` | {METRICS[name]} | {mean} | {each} | {minutes:.0f} |")
-    return "\n".join(lines)
+        rows.append([f"`{name}`", METRICS[name], mean, each, f"{statistics.mean(seconds) / 60:.0f}"])
+    return markdown(head, rows)
 
 
 def main():

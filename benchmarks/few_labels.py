@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-from recipe_runs import Runs
+from recipe_runs import Runs, half_interval, markdown
 
 RESULTS = Path(__file__).parent / "results" / "few_labels.json"
 DATA = Path("recipes/data/banking77")
@@ -83,19 +83,16 @@ def main():
 
 def table(runs):
     """Mean accuracy by condition, and its paired difference to `alone` with the 95 % interval of Student's t."""
-    from scipy.stats import t
-
-    lines = ["| condition | seeds | test accuracy | difference to alone |", "|---|---|---|---|"]
+    rows = []
     for prefix in dict.fromkeys(key.rpartition("/")[0] for key in runs.found):
         name, _, rest = prefix.partition(", ")
         own, base = runs.scores(prefix, "accuracy"), runs.scores(f"alone, {rest}", "accuracy")
         paired = [own[seed] - base[seed] for seed in own if seed in base] if name != "alone" else []
         cell = f"{statistics.mean(paired):+.3f}" if paired else ""
         if len(paired) > 1:
-            half = t.ppf(0.975, len(paired) - 1) * statistics.stdev(paired) / len(paired) ** 0.5
-            cell += f" ± {half:.3f}"
-        lines.append(f"| {prefix} | {len(own)} | {statistics.mean(own.values()):.3f} | {cell} |")
-    return "\n".join(lines)
+            cell += f" ± {half_interval(paired):.3f}"
+        rows.append([prefix, str(len(own)), f"{statistics.mean(own.values()):.3f}", cell])
+    return markdown(["condition", "seeds", "test accuracy", "difference to alone"], rows)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from recipe_runs import Runs
+from recipe_runs import Runs, half_interval
 
 SHARED = Path(os.environ.get("HF_ATTN_SHARED", "../shared"))
 RESULTS = Path(__file__).parent / "results" / "image_accuracy.json"
@@ -125,9 +125,7 @@ def interval(values, sign=""):
     mean = statistics.mean(values)
     if len(values) < 2:
         return f"{mean:{sign}.4f}"
-    from scipy.stats import t
-
-    half = t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / len(values) ** 0.5
+    half = half_interval(values)
     return f"{mean:{sign}.4f} ({mean - half:{sign}.4f} to {mean + half:{sign}.4f})"
 
 

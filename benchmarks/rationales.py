@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from recipe_runs import Runs
+from recipe_runs import Runs, half_interval
 from torch import nn
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.bert.modeling_bert import eager_attention_forward
@@ -307,8 +307,6 @@ def explained(model, tokenizer, split):
 
 def table(runs):
     """Means over seeds, and the paired difference to `none` of the same settings with its 95 % interval."""
-    from scipy.stats import t
-
     groups = {}
     for key, scores in runs.found.items():
         condition, *setting = key.split("/")
@@ -326,8 +324,7 @@ def table(runs):
             cell = f"{np.mean([one[name] for one in of_seeds.values()]):.3f}"
             paired = [of_seeds[seed][name] - base[seed][name] for seed in of_seeds if seed in base]
             if len(paired) > 1 and not condition.startswith("none"):
-                half = t.ppf(0.975, len(paired) - 1) * np.std(paired, ddof=1) / len(paired) ** 0.5
-                cell += f" ({np.mean(paired):+.3f} ± {half:.3f})"
+                cell += f" ({np.mean(paired):+.3f} ± {half_interval(paired):.3f})"
             cells.append(cell)
         told = [one for one in (condition, f"heads {setting[0]}", *setting[1:]) if not one.endswith(" -")]
         lines.append(f"| {', '.join(told)} | {len(of_seeds)} | {' | '.join(cells)} |")

@@ -9,6 +9,23 @@ import time
 from pathlib import Path
 
 
+def rows_of(folder, split):
+    """The rows of a split that is a .jsonl file."""
+    return [json.loads(line) for line in (folder / f"{split}.jsonl").read_text("utf-8").splitlines()]
+
+
+def half_interval(values):
+    """Half of the 95 % interval of the mean of several values, by Student's t."""
+    from scipy.stats import t
+
+    return t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / len(values) ** 0.5
+
+
+def markdown(head, rows):
+    """A table of a head and rows of texts."""
+    return "\n".join([f"| {' | '.join(head)} |", "|---" * len(head) + "|", *(f"| {' | '.join(row)} |" for row in rows)])
+
+
 class Runs:
     """Scores by key, in a JSON file that is written after each run."""
 

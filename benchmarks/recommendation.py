@@ -15,7 +15,7 @@ import json
 import os
 from pathlib import Path
 
-from recipe_runs import Runs
+from recipe_runs import Runs, markdown
 
 SHARED = Path(os.environ.get("HF_ATTN_SHARED", "../shared"))
 RESULTS = Path(__file__).parent / "results" / "recommendation.json"
@@ -41,16 +41,15 @@ def baselines(run):
 
 def table(runs):
     """A line each setting, means over seeds and their spread; and each simple way, in the first run of a kind."""
-    head = ["setting", "seeds", *METRICS, "seconds"]
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    rows = []
     for setting, seeds in runs.settings(SETTINGS).items():
         cells = [runs.mean(setting, name, 4) for name in METRICS]
-        lines.append(f"| {setting} | {seeds} | {' | '.join(cells)} | {runs.mean(setting, 'seconds', 0)} |")
+        rows.append([setting, str(seeds), *cells, runs.mean(setting, "seconds", 0)])
     for setting, suffix in (("attention", ""), ("attention, as lists", ", as lists")):
         ways = next(iter(runs.scores(setting, "baselines").values()), {})
         for way, scores in list(ways.items())[1:]:  # the first is the model
-            lines.append(f"| {way}{suffix} | | {' | '.join(f'{scores[name]:.4f}' for name in METRICS)} | |")
-    return "\n".join(lines)
+            rows.append([f"{way}{suffix}", "", *(f"{scores[name]:.4f}" for name in METRICS), ""])
+    return markdown(["setting", "seeds", *METRICS, "seconds"], rows)
 
 
 def recency():
@@ -63,8 +62,7 @@ def recency():
     from hf_attn.tasks.targets import preferences
     from hf_attn.tasks.targets.preferences.within_users import Ranked, mean_of
 
-    lines = ["| test rows of a user | users | AUC within users | the same, as lists |", "|---|---|---|---|"]
-    found = {}
+    found, lines = {}, []
     for until in ("row", "split"):
         args = parse(Config, [*CONFIG, "--model", "none", "--history_until", until], recipe="recommendation")
         splits, past = history.load_past(history.load_splits(args, args.label), args, args.label)
@@ -75,10 +73,10 @@ def recency():
     rows = np.bincount(found["row"].users)
     for low, high in zip(ROWS[:-1], ROWS[1:], strict=True):
         some = (rows >= low) & (rows < high) & found["row"].told_apart
-        cells = (f"{mean_of(ranked.auc_of_users[some]):.3f}" for ranked in found.values())
+        cells = [f"{mean_of(ranked.auc_of_users[some]):.3f}" for ranked in found.values()]
         name = f"{low} or more" if high == ROWS[-1] else f"{low} to {high - 1}"
-        lines.append(f"| {name} | {some.sum()} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        lines.append([name, str(some.sum()), *cells])
+    return markdown(["test rows of a user", "users", "AUC within users", "the same, as lists"], lines)
 
 
 def main():

@@ -12,7 +12,6 @@ modelling joins texts and cuts them into blocks, as its example script does, in 
 """
 
 import argparse
-import json
 import os
 import random
 import statistics
@@ -22,6 +21,7 @@ from functools import partial
 from pathlib import Path
 
 import race
+from recipe_runs import rows_of
 
 SHARED = Path(os.environ.get("HF_ATTN_SHARED", "../shared"))
 RESULTS = Path(__file__).parent / "results" / "task_throughput.json"
@@ -31,10 +31,6 @@ KEPT = ("input_ids", "special_tokens_mask", "offset_mapping")
 """Of texts whose whole words are hidden."""
 CONTESTANTS = ("Trainer, best", "hf_attn, defaults")
 WRITERS = ("generate in the file's order", "generate sorted by length", "hf_attn.predict")
-
-
-def rows_of(name, split):
-    return [json.loads(line) for line in (SHARED / "data" / name / f"{split}.jsonl").read_text().splitlines()]
 
 
 def count_tokens(turns, pad, module, args, kwargs):
@@ -51,7 +47,7 @@ def tags(args, tokenizer):
     """Words of WNUT-17, of which the first token is scored."""
     from transformers import AutoModelForTokenClassification, DataCollatorForTokenClassification
 
-    rows = rows_of("wnut17_ner", "train")
+    rows = rows_of(SHARED / "data/wnut17_ner", "train")
     names = sorted({tag for row in rows for tag in row["tags"]})
 
     def encoded(row):
@@ -71,7 +67,7 @@ def answers(args, tokenizer):
     """Questions on articles of Wikipedia, contexts in windows that overlap, as the example script has them."""
     from transformers import AutoModelForQuestionAnswering, DataCollatorWithPadding
 
-    rows = rows_of("squadshifts_wiki_qa", "train")[:1500]
+    rows = rows_of(SHARED / "data/squadshifts_wiki_qa", "train")[:1500]
     found = tokenizer(
         [row["question"] for row in rows],
         [row["context"] for row in rows],
@@ -96,7 +92,7 @@ def translation(args, tokenizer):
     """Captions of Multi30k, by a model from random weights."""
     from transformers import AutoModelForSeq2SeqLM, DataCollatorForSeq2Seq
 
-    rows = rows_of("multi30k_en_de", "train")
+    rows = rows_of(SHARED / "data/multi30k_en_de", "train")
     options = {"truncation": True, "max_length": args.length}
     encoded = [dict(tokenizer(row["en"], text_target=row["de"], **options)) for row in rows]
     model = AutoModelForSeq2SeqLM.from_pretrained(args.model)
@@ -107,7 +103,7 @@ def language_modeling(args, tokenizer):
     """Reviews of films, whole words hidden, in rows that are full."""
     from transformers import AutoModelForMaskedLM, DataCollatorForLanguageModeling
 
-    texts = [row["text"] for row in rows_of("movie_rationales", "train")[:400]]
+    texts = [row["text"] for row in rows_of(SHARED / "data/movie_rationales", "train")[:400]]
     found = tokenizer(texts, return_special_tokens_mask=True, return_offsets_mapping=True, verbose=False)
     whole = {name: [one for row in found[name] for one in row] for name in KEPT}
     starts = range(0, len(whole["input_ids"]) - args.length + 1, args.length)
@@ -183,7 +179,7 @@ def new_translator(folder):
     from hf_attn.models.scratch import read_architecture, with_tokens_of
 
     config, size = read_architecture(NEW)
-    rows = rows_of("multi30k_en_de", "train")
+    rows = rows_of(SHARED / "data/multi30k_en_de", "train")
     tokenizer = train_tokenizer([row[name] for row in rows for name in ("en", "de")], size)
     with_tokens_of(config, tokenizer)
     torch.manual_seed(0)
@@ -200,8 +196,8 @@ def writing(args):
 
     tokenizer = AutoTokenizer.from_pretrained(args.model)
     model = AutoModelForSeq2SeqLM.from_pretrained(args.model).eval()
-    texts = [row["text"][:400] for row in rows_of("movie_rationales", "validation")[:100]]
-    texts += [row["en"] for row in rows_of("multi30k_en_de", "validation")[:200]]
+    texts = [row["text"][:400] for row in rows_of(SHARED / "data/movie_rationales", "validation")[:100]]
+    texts += [row["en"] for row in rows_of(SHARED / "data/multi30k_en_de", "validation")[:200]]
     random.Random(0).shuffle(texts)
     model.generation_config.update(max_new_tokens=20, min_new_tokens=20, num_beams=1, max_length=None)
 

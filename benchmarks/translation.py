@@ -15,13 +15,12 @@ The picture has one caption of test and its reference, by that layer of each set
 """
 
 import argparse
-import json
 import os
 import statistics
 from functools import cached_property
 from pathlib import Path
 
-from recipe_runs import Runs
+from recipe_runs import Runs, markdown, rows_of
 from word_links import followed, links
 
 SHARED = Path(os.environ.get("HF_ATTN_SHARED", "../shared"))
@@ -48,10 +47,7 @@ class Links:
     @cached_property
     def of_test(self):
         """Sources, references, and the links of each pair."""
-        train, test = (
-            [json.loads(line) for line in (DATA / f"{split}.jsonl").read_text("utf-8").splitlines()]
-            for split in ("train", "test")
-        )
+        train, test = (rows_of(DATA, split) for split in ("train", "test"))
         sources, references = ([row[name] for row in (*train[:LEARNED], *test)] for name in ("en", "de"))
         known = links(sources, references, len(test))
         return sources[-len(test) :], references[-len(test) :], known
@@ -74,14 +70,13 @@ class Links:
 
 def table(runs):
     """A line each setting: means over seeds and their spread, the interval of each run, the alignment."""
-    head = ["cross attention", "seeds", *METRICS, "BLEU of each seed, 95 % of sentences", "follows"]
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    rows = []
     for setting, seeds in runs.settings(SETTINGS).items():
         cells = [runs.mean(setting, name, 2) for name in METRICS]
         each = ", ".join(f"{low:.1f} to {high:.1f}" for low, high in runs.scores(setting, "interval").values())
         follows = statistics.mean(max(shares) for shares in runs.scores(setting, "follows").values())
-        lines.append(f"| {setting} | {seeds} | {' | '.join(cells)} | {each} | {follows:.2f} |")
-    return "\n".join(lines)
+        rows.append([setting, str(seeds), *cells, each, f"{follows:.2f}"])
+    return markdown(["cross attention", "seeds", *METRICS, "BLEU of each seed, 95 % of sentences", "follows"], rows)
 
 
 def picture(runs):

@@ -23,7 +23,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from recipe_runs import Runs
+from recipe_runs import Runs, markdown, rows_of
 
 SHARED = Path(os.environ.get("HF_ATTN_SHARED", "../shared"))
 DATA = SHARED / "data" / "wiki_split_text2text"
@@ -36,10 +36,6 @@ DRAWS = 6
 """Of damage to each text."""
 LEARNING = ["--lr", 3e-3, "--warmup", 200, "--epochs", 1]
 """Of the model that restores texts."""
-
-
-def rows_of(split):
-    return [json.loads(line) for line in (DATA / f"{split}.jsonl").read_text("utf-8").splitlines()]
 
 
 def damaged(text, words, drawn):
@@ -57,9 +53,9 @@ def damaged(text, words, drawn):
 def save_damaged(folder, seed):
     """Train with the texts of train, each damaged in some ways; the targets of validation, damaged once."""
     drawn = random.Random(seed)
-    texts = [row[side] for row in rows_of("train") for side in ("source", "target")]
+    texts = [row[side] for row in rows_of(DATA, "train") for side in ("source", "target")]
     words = [word for text in texts for word in text.split()]
-    targets = [row["target"] for row in rows_of("validation")]
+    targets = [row["target"] for row in rows_of(DATA, "validation")]
     splits = {"train": texts * DRAWS, "validation": targets[:400], "test": targets[400:500]}
     folder.mkdir()
     for split, some in splits.items():
@@ -82,20 +78,19 @@ def copying():
 
     from hf_attn.tasks.targets.texts.metrics import SCORES, Compared
 
-    rows = rows_of("test")
+    rows = rows_of(DATA, "test")
     sources, targets = ([row[side] for row in rows] for side in ("source", "target"))
     compared = Compared(sources=sources, references=targets, written=sources, tokenize="none")
     return {name: SCORES[name](compared)(np.arange(len(rows))) for name in COLUMNS}
 
 
 def table(runs):
-    head = ["setting", "seeds", *COLUMNS.values(), "minutes"]
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    rows = []
     for setting, seeds in runs.settings(SETTINGS).items():
         cells = [runs.mean(setting, name, 1 if name in ("bleu", "chrf") else 3) for name in COLUMNS]
         minutes = statistics.mean(runs.scores(setting, "minutes").values())
-        lines.append(f"| {setting} | {seeds} | {' | '.join(cells)} | {minutes:.0f} |")
-    return "\n".join(lines)
+        rows.append([setting, str(seeds), *cells, f"{minutes:.0f}"])
+    return markdown(["setting", "seeds", *COLUMNS.values(), "minutes"], rows)
 
 
 def main():
